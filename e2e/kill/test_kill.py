@@ -163,32 +163,33 @@ def test_kill_nine_ten_times(own_service, cast):
             assert worker.failure is None, worker.failure
         own_service.start()
         assert own_service.ready_after < 2, f"round {round_}: ready after {own_service.ready_after:.2f} s"
-        acknowledged = check(own_service, ledger, cast, randomness)
+        acknowledged = check(own_service, ledger, cast, randomness, everything=round_ == ROUNDS - 1)
     assert acknowledged > ROUNDS, f"only {acknowledged} registrations were acknowledged: the test did not test much"
     assert len(ledger.removed) > ROUNDS and len(ledger.tokens) > ROUNDS
     assert own_service.stop() == 0
 
 
-def check(service, ledger, cast, randomness):
+def check(service, ledger, cast, randomness, everything):
+    """Compares the service with the ledger: what this round changed in full, older entries for being there, in the end all."""
     graph = Graph(service)
     found = listed(graph)
     assert len(found) <= ledger.begun
     for object_id, entry in ledger.applications.items():
         allowed = [ders(entry["held"])] + ([ders(entry["pending"])] if entry["pending"] is not None else [])
-        if object_id in found:
+        if object_id not in found:
+            assert [] in allowed, f"{entry['appId']} was acknowledged and is gone"
+            entry["held"] = []
+        elif everything or not entry.get("checked"):
             assert found[object_id]["appId"] == entry["appId"]
             held = certificates(graph, object_id)
             assert held in allowed and held, f"{entry['appId']} holds {len(held)} certificates, acknowledged {len(entry['held'])}"
             everyone = {identity.der: identity for identity in [*entry["held"], *(entry["pending"] or [])]}
             entry["held"] = [everyone[der] for der in held]
-        else:
-            assert [] in allowed, f"{entry['appId']} was acknowledged and is gone"
-            entry["held"] = []
-        entry["pending"] = None
+        entry["pending"], entry["checked"] = None, True
     # Applications whose acknowledgement never arrived are there whole: with the one certificate they were created with.
     for object_id in set(found) - set(ledger.applications):
         assert len(certificates(graph, object_id)) == 1
-    for client, identity in ledger.removed:
+    for client, identity in ledger.removed if everything else ledger.removed[-60:]:
         refused(ask(service, client, identity))
     living = [entry for entry in ledger.applications.values() if entry["held"]]
     for entry in randomness.sample(living, min(len(living), 10)):
