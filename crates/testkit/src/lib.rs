@@ -1,0 +1,11 @@
+//! For tests only: keys and certificates, a fixed clock, a right token request, and the ways to spoil it.
+//!
+//! Depends on core alone. Keys are made once for each test process.
+
+pub mod identity;
+pub mod mutation;
+pub mod scenario;
+
+pub use identity::{Identity, Spec};
+pub use mutation::{MUTATIONS, Mutation};
+pub use scenario::Scenario;
