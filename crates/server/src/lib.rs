@@ -1,0 +1,11 @@
+//! The token service: an Entra-compatible authority, the Microsoft Graph subset beside it, and what they stand on.
+//!
+//! `countersign serve`, `demo` and `run` start it through `Server`. Rules live in `countersign-core`; nothing here
+//! decides about an assertion.
+
+pub mod clock;
+pub mod directory;
+pub mod files;
+pub mod secrets;
+pub mod store;
+pub mod well_known;

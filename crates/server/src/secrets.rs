@@ -1,0 +1,211 @@
+//! The server's master key and what is derived from it: digests of client secrets, encryption of private keys at rest.
+//!
+//! Called by the start of the service, the signer and the Graph layer. Nothing derived here is ever printed.
+
+use std::fmt;
+
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
+use aws_lc_rs::{hkdf, hmac};
+use zeroize::Zeroizing;
+
+use crate::files;
+
+/// Name of the master key's file in the data folder.
+pub const MASTER_KEY_FILE: &str = "master.key";
+const FIRST_LINE: &str = "countersign-master-key-1";
+const KEY_BYTES: usize = 32;
+
+/// Keys derived from the master key.
+pub struct Secrets {
+    secret_digest: hmac::Key,
+    check: hmac::Key,
+    seal: RandomizedNonceKey,
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secrets { .. }")
+    }
+}
+
+/// Why there is no master key.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretsError {
+    /// The file cannot be read or written.
+    #[error("the key file {path} cannot be {doing}: {cause}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// `read` or `written`.
+        doing: &'static str,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// The file is there and holds something else.
+    #[error(
+        "the key file {0} is damaged: it must hold the line '{FIRST_LINE}' and one line of 64 hex digits; bring it back \
+         from a backup, since the signing keys and secrets in the store cannot be used without it"
+    )]
+    Damaged(PathBuf),
+    /// Others may read it.
+    #[error("the key file {path} has mode {mode:04o}: it must be readable by its owner alone (chmod 600 {path})")]
+    Readable {
+        /// The file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// The random number generator failed.
+    #[error("the system gives no random numbers")]
+    NoRandom,
+}
+
+/// What cannot be opened: sealed under another key, or changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the sealed value was made under another master key, or is damaged")]
+pub struct Unsealable;
+
+impl Secrets {
+    /// Reads the master key of a data folder. With `make`, a missing one is made; without, it is an error: a store that
+    /// is already there was made under a key that is now lost.
+    ///
+    /// # Errors
+    /// [`SecretsError`], naming the file.
+    pub fn open(folder: &Path, make: bool) -> Result<Self, SecretsError> {
+        let path = folder.join(MASTER_KEY_FILE);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                let text = Zeroizing::new(text);
+                files::owner_only(&path).map_err(|mode| SecretsError::Readable { path: path.clone(), mode })?;
+                let key = parse(&text).ok_or_else(|| SecretsError::Damaged(path.clone()))?;
+                Ok(Self::from_master(&key))
+            }
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound && make => {
+                let key = Zeroizing::new(random::<KEY_BYTES>().map_err(|_| SecretsError::NoRandom)?);
+                let hex = Zeroizing::new(countersign_core::encoding::encode_hex_lower(&*key));
+                let text = Zeroizing::new(format!("{FIRST_LINE}\n{}\n", *hex));
+                files::write_private(&path, text.as_bytes())
+                    .map_err(|cause| SecretsError::File { path, doing: "written", cause })?;
+                Ok(Self::from_master(&key))
+            }
+            Err(cause) if cause.kind() == std::io::ErrorKind::InvalidData => Err(SecretsError::Damaged(path)),
+            Err(cause) => Err(SecretsError::File { path, doing: "read", cause }),
+        }
+    }
+
+    /// Keys derived from these bytes (RFC 5869). Each purpose has its own label; labels never change.
+    pub fn from_master(master: &[u8; KEY_BYTES]) -> Self {
+        let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, b"countersign").extract(master);
+        let derive = |label: &[u8]| {
+            let mut out = Zeroizing::new([0u8; KEY_BYTES]);
+            let info = [label];
+            // HKDF-SHA-256 gives up to 255 × 32 bytes (RFC 5869 §2.3); 32 cannot be too many.
+            #[expect(clippy::expect_used, reason = "see the line above")]
+            prk.expand(&info, hkdf::HKDF_SHA256).and_then(|okm| okm.fill(&mut *out)).expect("HKDF of 32 bytes");
+            out
+        };
+        #[expect(clippy::expect_used, reason = "AES-256-GCM keys have the 32 bytes that derive gives")]
+        let seal = RandomizedNonceKey::new(&AES_256_GCM, &*derive(b"seal private keys")).expect("an AES-256 key");
+        Self {
+            secret_digest: hmac::Key::new(hmac::HMAC_SHA256, &*derive(b"digest client secrets")),
+            check: hmac::Key::new(hmac::HMAC_SHA256, &*derive(b"key check")),
+            seal,
+        }
+    }
+
+    /// HMAC-SHA-256 of a client secret. Secrets are made by the service with 256 random bits, so a fast digest under a
+    /// server key protects them as well as a slow one would.
+    pub fn digest(&self, secret: &str) -> [u8; 32] {
+        let tag = hmac::sign(&self.secret_digest, secret.as_bytes());
+        let mut out = [0; 32];
+        out.copy_from_slice(tag.as_ref());
+        out
+    }
+
+    /// A value that tells whether a store was made under this key.
+    pub fn key_check(&self) -> Vec<u8> {
+        hmac::sign(&self.check, b"countersign store").as_ref().to_vec()
+    }
+
+    /// Encrypts a private key; `context` (its `kid`) must be given again to open it.
+    ///
+    /// # Errors
+    /// [`SecretsError::NoRandom`] when no nonce can be had.
+    pub fn seal(&self, context: &str, plain: &[u8]) -> Result<Vec<u8>, SecretsError> {
+        let mut body = plain.to_vec();
+        let nonce = self
+            .seal
+            .seal_in_place_append_tag(Aad::from(context.as_bytes()), &mut body)
+            .map_err(|_| SecretsError::NoRandom)?;
+        let mut out = nonce.as_ref().to_vec();
+        out.append(&mut body);
+        Ok(out)
+    }
+
+    /// Decrypts what [`Self::seal`] made.
+    ///
+    /// # Errors
+    /// [`Unsealable`]
+    pub fn unseal(&self, context: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unsealable> {
+        let (nonce, body) = sealed.split_at_checked(12).ok_or(Unsealable)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Unsealable)?;
+        let mut body = Zeroizing::new(body.to_vec());
+        let length = self
+            .seal
+            .open_in_place(nonce, Aad::from(context.as_bytes()), &mut body)
+            .map_err(|_| Unsealable)?
+            .len();
+        body.truncate(length);
+        Ok(body)
+    }
+}
+
+/// Random bytes.
+///
+/// # Errors
+/// [`SecretsError::NoRandom`]
+pub fn random<const N: usize>() -> Result<[u8; N], SecretsError> {
+    let mut out = [0; N];
+    aws_lc_rs::rand::fill(&mut out).map_err(|_| SecretsError::NoRandom)?;
+    Ok(out)
+}
+
+fn parse(text: &str) -> Option<Zeroizing<[u8; KEY_BYTES]>> {
+    let hex = text.trim_end().strip_prefix(FIRST_LINE)?.trim();
+    let bytes = Zeroizing::new(countersign_core::encoding::decode_hex(hex)?);
+    <[u8; KEY_BYTES]>::try_from(bytes.as_slice()).ok().map(Zeroizing::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seals_and_refuses_what_was_changed() {
+        let secrets = Secrets::from_master(&[7; 32]);
+        let sealed = secrets.seal("kid", b"private").unwrap();
+        assert_eq!(&**secrets.unseal("kid", &sealed).unwrap(), b"private");
+        assert_eq!(secrets.unseal("other", &sealed), Err(Unsealable));
+        assert_eq!(Secrets::from_master(&[8; 32]).unseal("kid", &sealed), Err(Unsealable));
+        let mut changed = sealed;
+        changed[15] ^= 1;
+        assert_eq!(secrets.unseal("kid", &changed), Err(Unsealable));
+        assert_eq!(secrets.unseal("kid", b"short"), Err(Unsealable));
+    }
+
+    #[test]
+    fn makes_a_key_file_once_and_names_a_damaged_one() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(Secrets::open(folder.path(), false), Err(SecretsError::File { .. })));
+        let first = Secrets::open(folder.path(), true).unwrap().digest("x");
+        assert_eq!(Secrets::open(folder.path(), true).unwrap().digest("x"), first);
+        let path = folder.path().join(MASTER_KEY_FILE);
+        std::fs::write(&path, b"\0").unwrap();
+        let error = Secrets::open(folder.path(), true).unwrap_err();
+        assert!(error.to_string().contains(MASTER_KEY_FILE), "{error}");
+        std::fs::write(&path, b"\xff\xfe").unwrap();
+        assert!(matches!(Secrets::open(folder.path(), true), Err(SecretsError::Damaged(_))));
+    }
+}

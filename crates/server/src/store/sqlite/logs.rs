@@ -1,0 +1,123 @@
+//! Audit and sign-in rows, and used assertions.
+
+use countersign_core::time::UnixTime;
+
+use super::{SqliteStore, failed, json, record};
+use crate::store::model::{AuditRecord, SignInRecord};
+use crate::store::{Audit, Journal, LogQuery, Pending, Replay, StoreError};
+
+impl SqliteStore {
+    async fn log<T: serde::de::DeserializeOwned>(&self, sql: &'static str, query: &LogQuery) -> Result<Vec<T>, StoreError> {
+        let (before, id) = match &query.before {
+            Some((time, id)) => (time.micros(), id.as_str()),
+            None => (i64::MAX, ""),
+        };
+        let rows = sqlx::query(sql)
+            .bind(&query.tenant_id)
+            .bind(before)
+            .bind(id)
+            .bind(query.since.map_or(i64::MIN, UnixTime::micros))
+            .bind(&query.subject)
+            .bind(&query.correlation_id)
+            .bind(i64::from(query.limit))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(failed)?;
+        rows.iter().map(|r| record(r, "record")).collect()
+    }
+}
+
+impl Audit for SqliteStore {
+    fn audits<'a>(&'a self, query: &'a LogQuery) -> Pending<'a, Vec<AuditRecord>> {
+        Box::pin(self.log(
+            "SELECT record FROM audits WHERE tenant_id = ?1 AND (time, id) < (?2, ?3) AND time >= ?4 \
+             AND (?5 IS NULL OR target_id = ?5) AND (?6 IS NULL OR correlation_id = ?6) \
+             ORDER BY time DESC, id DESC LIMIT ?7",
+            query,
+        ))
+    }
+}
+
+impl Journal for SqliteStore {
+    fn put_sign_ins<'a>(&'a self, rows: &'a [SignInRecord]) -> Pending<'a, ()> {
+        Box::pin(async move {
+            let batch = json(&rows)?;
+            let mut writers = self.writers().await?;
+            // One statement for the whole batch: a statement a row would cost five times as much.
+            sqlx::query(
+                "INSERT INTO sign_ins (tenant_id, time, id, correlation_id, app_id, record) \
+                 SELECT value ->> 'tenant_id', value ->> 'time', value ->> 'id', value ->> 'correlation_id', \
+                 value ->> 'app_id', value FROM json_each(?1)",
+            )
+            .bind(batch)
+            .execute(&mut writers.logs)
+            .await
+            .map_err(failed)?;
+            Ok(())
+        })
+    }
+
+    fn sign_ins<'a>(&'a self, query: &'a LogQuery) -> Pending<'a, Vec<SignInRecord>> {
+        Box::pin(self.log(
+            "SELECT record FROM sign_ins WHERE tenant_id = ?1 AND (time, id) < (?2, ?3) AND time >= ?4 \
+             AND (?5 IS NULL OR app_id = ?5) AND (?6 IS NULL OR correlation_id = ?6) \
+             ORDER BY time DESC, id DESC LIMIT ?7",
+            query,
+        ))
+    }
+
+    fn prune_sign_ins(&self, before: UnixTime, keep: u64, step: u32) -> Pending<'_, u64> {
+        Box::pin(async move {
+            let mut writers = self.writers().await?;
+            // Rows come in the order of time, but for the jumps of a clock: the eldest numbers are looked at, no more.
+            let done = sqlx::query(
+                "DELETE FROM sign_ins WHERE number IN (SELECT number FROM sign_ins ORDER BY number LIMIT ?3) \
+                 AND (time < ?1 OR number <= (SELECT max(number) FROM sign_ins) - ?2)",
+            )
+            .bind(before.micros())
+            .bind(i64::try_from(keep).unwrap_or(i64::MAX))
+            .bind(i64::from(step))
+            .execute(&mut writers.logs)
+            .await
+            .map_err(failed)?;
+            Ok(done.rows_affected())
+        })
+    }
+}
+
+impl Replay for SqliteStore {
+    fn use_once<'a>(&'a self, client: &'a str, jti: &'a str, until: UnixTime, now: UnixTime) -> Pending<'a, bool> {
+        Box::pin(async move {
+            let mut writers = self.writers().await?;
+            // A use that has ended may be overwritten: the assertion itself has ended by then, too.
+            let done = sqlx::query(
+                "INSERT INTO used_assertions (client, jti, until) VALUES (?1, ?2, ?3) \
+                 ON CONFLICT (client, jti) DO UPDATE SET until = excluded.until WHERE used_assertions.until < ?4",
+            )
+            .bind(client)
+            .bind(jti)
+            .bind(until.micros())
+            .bind(now.micros())
+            .execute(&mut writers.logs)
+            .await
+            .map_err(failed)?;
+            Ok(done.rows_affected() == 1)
+        })
+    }
+
+    fn forget_uses(&self, now: UnixTime, step: u32) -> Pending<'_, u64> {
+        Box::pin(async move {
+            let mut writers = self.writers().await?;
+            let done = sqlx::query(
+                "DELETE FROM used_assertions WHERE (client, jti) IN \
+                 (SELECT client, jti FROM used_assertions WHERE until < ?1 ORDER BY until LIMIT ?2)",
+            )
+            .bind(now.micros())
+            .bind(i64::from(step))
+            .execute(&mut writers.logs)
+            .await
+            .map_err(failed)?;
+            Ok(done.rows_affected())
+        })
+    }
+}
