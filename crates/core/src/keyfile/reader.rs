@@ -26,10 +26,18 @@ pub(super) fn read(bytes: &[u8], password: Option<&str>) -> KeyFile {
     let mut reader = Reader {
         password,
         budget: GUESS_BUDGET,
-        file: KeyFile { format: Format::Unknown, items: Vec::new(), repairs: Vec::new(), problems: Vec::new() },
+        file: KeyFile {
+            format: Format::Unknown,
+            items: Vec::new(),
+            repairs: Vec::new(),
+            problems: Vec::new(),
+        },
     };
     if bytes.len() > MAX_BYTES {
-        reader.problem(Problem::TooLarge { size: bytes.len(), limit: MAX_BYTES });
+        reader.problem(Problem::TooLarge {
+            size: bytes.len(),
+            limit: MAX_BYTES,
+        });
     } else {
         reader.whole(bytes, None, 0);
         reader.finish();
@@ -70,14 +78,32 @@ impl Reader<'_> {
         if self.file.items.len() >= MAX_ITEMS {
             return self.problem(Problem::TooManyItems { limit: MAX_ITEMS });
         }
-        let Origin { label, span, repairs, alias, was_encrypted } = origin;
-        self.file.items.push(Item { kind, label, span, alias, was_encrypted, repairs });
+        let Origin {
+            label,
+            span,
+            repairs,
+            alias,
+            was_encrypted,
+        } = origin;
+        self.file.items.push(Item {
+            kind,
+            label,
+            span,
+            alias,
+            was_encrypted,
+            repairs,
+        });
     }
 
     /// A whole file, or what an outer encoding held. `span` is that of the outer encoding.
     fn whole(&mut self, bytes: &[u8], span: Option<Range<usize>>, depth: usize) {
-        let plain_text = bytes.iter().all(|b| matches!(b, 0x20..=0x7E | b'\t' | b'\r' | b'\n'));
-        if !plain_text && bytes.first() == Some(&der::tag::SEQUENCE) && self.binary(bytes, &span, depth) {
+        let plain_text = bytes
+            .iter()
+            .all(|b| matches!(b, 0x20..=0x7E | b'\t' | b'\r' | b'\n'));
+        if !plain_text
+            && bytes.first() == Some(&der::tag::SEQUENCE)
+            && self.binary(bytes, &span, depth)
+        {
             return;
         }
         let mut repairs = Vec::new();
@@ -88,7 +114,9 @@ impl Reader<'_> {
                 }
                 self.text(text, &span, depth);
             }
-            None => self.problem(Problem::NotAKeyFile { looks_like: looks::binary(bytes) }),
+            None => self.problem(Problem::NotAKeyFile {
+                looks_like: looks::binary(bytes),
+            }),
         }
     }
 
@@ -103,11 +131,17 @@ impl Reader<'_> {
             let known = pkcs12::inspect(bytes).is_some();
             if known {
                 set(&mut self.file.format, Format::Der, Format::Pkcs12, true);
-                self.value(DerKind::Pkcs12, bytes, self.origin(DerKind::Pkcs12, span, 0..bytes.len(), depth));
+                self.value(
+                    DerKind::Pkcs12,
+                    bytes,
+                    self.origin(DerKind::Pkcs12, span, 0..bytes.len(), depth),
+                );
             }
             return known;
         }
-        let Some((header, length)) = der::header(bytes) else { return false };
+        let Some((header, length)) = der::header(bytes) else {
+            return false;
+        };
         let announced = header.saturating_add(length);
         if announced > bytes.len() {
             // Binary data that merely begins like DER announces nonsense; a file cut off announces little more.
@@ -116,7 +150,11 @@ impl Reader<'_> {
             }
             set(&mut self.file.format, Format::Der, Format::Pkcs12, false);
             let label = "the file".to_owned();
-            self.problem(Problem::Truncated { label, expected: Some(announced), received: bytes.len() });
+            self.problem(Problem::Truncated {
+                label,
+                expected: Some(announced),
+                received: bytes.len(),
+            });
             return true;
         }
         let mut rest = der::Reader(bytes);
@@ -130,7 +168,12 @@ impl Reader<'_> {
                 if kind == DerKind::Other {
                     return false;
                 }
-                set(&mut self.file.format, Format::Der, Format::Pkcs12, kind == DerKind::Pkcs12);
+                set(
+                    &mut self.file.format,
+                    Format::Der,
+                    Format::Pkcs12,
+                    kind == DerKind::Pkcs12,
+                );
                 first = false;
             }
             let origin = self.origin(kind, span, range, depth);
@@ -145,9 +188,21 @@ impl Reader<'_> {
         !first
     }
 
-    fn origin(&self, kind: DerKind, span: &Option<Range<usize>>, own: Range<usize>, depth: usize) -> Origin {
+    fn origin(
+        &self,
+        kind: DerKind,
+        span: &Option<Range<usize>>,
+        own: Range<usize>,
+        depth: usize,
+    ) -> Origin {
         let span = span.clone().or_else(|| (depth == 0).then_some(own));
-        Origin { label: kind.name().to_owned(), span, repairs: Vec::new(), alias: None, was_encrypted: false }
+        Origin {
+            label: kind.name().to_owned(),
+            span,
+            repairs: Vec::new(),
+            alias: None,
+            was_encrypted: false,
+        }
     }
 
     fn text(&mut self, text: Text, span: &Option<Range<usize>>, depth: usize) {
@@ -169,11 +224,19 @@ impl Reader<'_> {
             && let Some((items, problems)) = jwk::read(&text.text, MAX_ITEMS)
         {
             self.file.format = Format::Jwk;
-            let whole = span.clone().or_else(|| Some(0..text.offset(text.text.len())));
+            let whole = span
+                .clone()
+                .or_else(|| Some(0..text.offset(text.text.len())));
             for kind in items {
                 let label = "JWK".to_owned();
                 let span = whole.clone();
-                let origin = Origin { label, span, repairs: Vec::new(), alias: None, was_encrypted: false };
+                let origin = Origin {
+                    label,
+                    span,
+                    repairs: Vec::new(),
+                    alias: None,
+                    was_encrypted: false,
+                };
                 self.push(kind, origin);
             }
             for problem in problems {
@@ -184,7 +247,9 @@ impl Reader<'_> {
         if depth < MAX_NESTING && self.encoded(&text, span, depth) {
             return;
         }
-        self.problem(Problem::NotAKeyFile { looks_like: looks::text(&text.text) });
+        self.problem(Problem::NotAKeyFile {
+            looks_like: looks::text(&text.text),
+        });
     }
 
     /// Resolves HTML and percent escapes where they would hide a PEM block or its contents.
@@ -219,7 +284,11 @@ impl Reader<'_> {
                 Some(found) => found,
                 None => continue,
             };
-            let mut inner = Reader { password: self.password, budget: self.budget, file: empty() };
+            let mut inner = Reader {
+                password: self.password,
+                budget: self.budget,
+                file: empty(),
+            };
             inner.whole(&bytes, Some(whole.clone()), depth + 1);
             let cut = bytes.first() == Some(&0x30)
                 && matches!(inner.file.problems.as_slice(), [Problem::Truncated { .. }]);
@@ -228,7 +297,11 @@ impl Reader<'_> {
             }
             self.budget = inner.budget;
             let holds_text = bytes.first() != Some(&der::tag::SEQUENCE);
-            let holds_pfx = inner.file.items.iter().any(|i| matches!(i.kind, ItemKind::Pkcs12(_)));
+            let holds_pfx = inner
+                .file
+                .items
+                .iter()
+                .any(|i| matches!(i.kind, ItemKind::Pkcs12(_)));
             let (format, repair) = match (hex, holds_text, holds_pfx) {
                 (true, ..) => (Format::HexOfDer, Repair::HexOfDer),
                 (_, true, _) => (Format::Base64OfPem, Repair::Base64OfPem),
@@ -240,7 +313,11 @@ impl Reader<'_> {
             }
             self.repair(repair);
             inner.file.repairs.into_iter().for_each(|r| self.repair(r));
-            inner.file.problems.into_iter().for_each(|p| self.problem(p));
+            inner
+                .file
+                .problems
+                .into_iter()
+                .for_each(|p| self.problem(p));
             self.file.items.append(&mut inner.file.items);
             self.file.items.truncate(MAX_ITEMS);
             return true;
@@ -249,11 +326,25 @@ impl Reader<'_> {
     }
 
     fn block(&mut self, block: Block, span: &Option<Range<usize>>, depth: usize) {
-        let Block { label, dek_info, old_encryption, bytes, span: own, repairs, problems } = block;
+        let Block {
+            label,
+            dek_info,
+            old_encryption,
+            bytes,
+            span: own,
+            repairs,
+            problems,
+        } = block;
         repairs.iter().for_each(|r| self.repair(*r));
         problems.into_iter().for_each(|p| self.problem(p));
         let span = span.clone().or_else(|| (depth == 0).then_some(own));
-        let mut origin = Origin { label: label.clone(), span, repairs, alias: None, was_encrypted: false };
+        let mut origin = Origin {
+            label: label.clone(),
+            span,
+            repairs,
+            alias: None,
+            was_encrypted: false,
+        };
         let Some(bytes) = bytes else { return };
         if old_encryption || dek_info.is_some() {
             return self.traditional(&bytes, dek_info, origin);
@@ -261,8 +352,13 @@ impl Reader<'_> {
         if bytes.is_empty() {
             return self.problem(Problem::Malformed { label });
         }
-        if matches!(label.as_str(), "OPENSSH PRIVATE KEY" | "SSH2 ENCRYPTED PRIVATE KEY") {
-            self.problem(Problem::UnsupportedFormat { format: "OpenSSH's private key format" });
+        if matches!(
+            label.as_str(),
+            "OPENSSH PRIVATE KEY" | "SSH2 ENCRYPTED PRIVATE KEY"
+        ) {
+            self.problem(Problem::UnsupportedFormat {
+                format: "OpenSSH's private key format",
+            });
             return self.push(ItemKind::Other("an OpenSSH private key".to_owned()), origin);
         }
         if label.starts_with("PGP ") || label.ends_with("PARAMETERS") {
@@ -272,7 +368,11 @@ impl Reader<'_> {
         let der = match announced {
             Some(n) if n > bytes.len() => {
                 let received = bytes.len();
-                return self.problem(Problem::Truncated { label, expected: Some(n), received });
+                return self.problem(Problem::Truncated {
+                    label,
+                    expected: Some(n),
+                    received,
+                });
             }
             Some(n) => &bytes[..n],
             None => return self.problem(Problem::Malformed { label }),
@@ -317,13 +417,23 @@ impl Reader<'_> {
             },
             DerKind::Request => self.push(ItemKind::CertificateRequest, origin),
             DerKind::Pkcs7 => {
-                self.push(ItemKind::Other("a PKCS#7 of certificates".to_owned()), origin.clone());
-                for certificate in sniff::pkcs7_certificates(der).into_iter().flatten().take(MAX_ITEMS) {
+                self.push(
+                    ItemKind::Other("a PKCS#7 of certificates".to_owned()),
+                    origin.clone(),
+                );
+                for certificate in sniff::pkcs7_certificates(der)
+                    .into_iter()
+                    .flatten()
+                    .take(MAX_ITEMS)
+                {
                     self.value(DerKind::Certificate, certificate, origin.clone());
                 }
             }
             DerKind::RevocationList => {
-                self.push(ItemKind::Other("a certificate revocation list".to_owned()), origin);
+                self.push(
+                    ItemKind::Other("a certificate revocation list".to_owned()),
+                    origin,
+                );
             }
             DerKind::Other => self.problem(Problem::Malformed { label }),
         }
@@ -333,27 +443,43 @@ impl Reader<'_> {
         match key {
             Ok(key) => self.push(ItemKind::PrivateKey(key), origin),
             Err(PrivateKeyError::UnsupportedKind(kind)) => {
-                self.problem(Problem::UnsupportedFormat { format: kind_in_words(kind) });
+                self.problem(Problem::UnsupportedFormat {
+                    format: kind_in_words(kind),
+                });
                 self.push(ItemKind::Other(format!("a private key {kind}")), origin);
             }
-            Err(_) => self.problem(Problem::Malformed { label: origin.label }),
+            Err(_) => self.problem(Problem::Malformed {
+                label: origin.label,
+            }),
         }
     }
 
     fn encrypted_pkcs8(&mut self, der: &[u8], origin: Origin) {
         let Some(scheme) = encryption::scheme_of(der) else {
-            return self.problem(Problem::Malformed { label: origin.label });
+            return self.problem(Problem::Malformed {
+                label: origin.label,
+            });
         };
         let cost = scheme.iterations.unwrap_or(1);
-        let closed = ItemKind::EncryptedKey { scheme: scheme.name, traditional: false };
+        let closed = ItemKind::EncryptedKey {
+            scheme: scheme.name,
+            traditional: false,
+        };
         // No tool writes an encrypted PEM key with an empty password, so without one none is tried.
-        self.open_key(closed, origin, cost, |password| encryption::open_pkcs8(der, password));
+        self.open_key(closed, origin, cost, |password| {
+            encryption::open_pkcs8(der, password)
+        });
     }
 
     fn traditional(&mut self, bytes: &[u8], dek_info: Option<(String, String)>, origin: Origin) {
         let (cipher, iv) = dek_info.unwrap_or_default();
-        let closed = ItemKind::EncryptedKey { scheme: cipher.clone(), traditional: true };
-        self.open_key(closed, origin, 1, |password| encryption::open_traditional(bytes, &cipher, &iv, password));
+        let closed = ItemKind::EncryptedKey {
+            scheme: cipher.clone(),
+            traditional: true,
+        };
+        self.open_key(closed, origin, 1, |password| {
+            encryption::open_traditional(bytes, &cipher, &iv, password)
+        });
     }
 
     fn open_key(
@@ -371,11 +497,16 @@ impl Reader<'_> {
         match self.try_passwords(password, cost, false, &open) {
             (Ok(plain), variant) => {
                 if variant.is_some() {
-                    self.problem(Problem::WrongPassword { label: label.clone(), works_with: variant });
+                    self.problem(Problem::WrongPassword {
+                        label: label.clone(),
+                        works_with: variant,
+                    });
                 }
                 origin.was_encrypted = true;
                 match sniff::sniff(&plain) {
-                    Some(kind @ (DerKind::Pkcs8 | DerKind::Pkcs1 | DerKind::Sec1)) => self.value(kind, &plain, origin),
+                    Some(kind @ (DerKind::Pkcs8 | DerKind::Pkcs1 | DerKind::Sec1)) => {
+                        self.value(kind, &plain, origin)
+                    }
                     _ => self.problem(Problem::Malformed { label }),
                 }
             }
@@ -388,9 +519,14 @@ impl Reader<'_> {
 
     fn open_failed(&mut self, error: OpenError, label: String) {
         self.problem(match error {
-            OpenError::WrongPassword => Problem::WrongPassword { label, works_with: None },
+            OpenError::WrongPassword => Problem::WrongPassword {
+                label,
+                works_with: None,
+            },
             OpenError::Unsupported(scheme) => Problem::UnsupportedEncryption { scheme },
-            OpenError::TooManyIterations(found, limit) => Problem::TooManyIterations { found, limit },
+            OpenError::TooManyIterations(found, limit) => {
+                Problem::TooManyIterations { found, limit }
+            }
             OpenError::Malformed => Problem::Malformed { label },
         });
     }
@@ -437,7 +573,9 @@ impl Reader<'_> {
             Ok(opened) => opened,
             Err(error) => {
                 match (error, self.password) {
-                    (OpenError::WrongPassword, None) => self.problem(Problem::EncryptedWithoutPassword { label }),
+                    (OpenError::WrongPassword, None) => {
+                        self.problem(Problem::EncryptedWithoutPassword { label })
+                    }
                     (error, _) => self.open_failed(error, label),
                 }
                 return self.push(ItemKind::Pkcs12(about), origin);
@@ -448,24 +586,41 @@ impl Reader<'_> {
         about.certificates = opened.certificates.len();
         about.empty_password_works =
             variant == Some(Variant::Empty) || self.password.is_none_or(str::is_empty);
-        let names = opened.keys.iter().map(|k| &k.1).chain(opened.certificates.iter().map(|c| &c.1));
+        let names = opened
+            .keys
+            .iter()
+            .map(|k| &k.1)
+            .chain(opened.certificates.iter().map(|c| &c.1));
         for name in names.flatten() {
             if !about.aliases.contains(name) {
                 about.aliases.push(name.clone());
             }
         }
         if variant.is_some() {
-            self.problem(Problem::WrongPassword { label, works_with: variant });
+            self.problem(Problem::WrongPassword {
+                label,
+                works_with: variant,
+            });
         }
         self.push(ItemKind::Pkcs12(about), origin.clone());
         for (key, alias) in &opened.keys {
             let label = "private key in PKCS#12".to_owned();
-            let inner = Origin { label, alias: alias.clone(), was_encrypted: true, ..origin.clone() };
+            let inner = Origin {
+                label,
+                alias: alias.clone(),
+                was_encrypted: true,
+                ..origin.clone()
+            };
             self.private(PrivateKey::from_pkcs8_der(key), inner);
         }
         for (certificate, alias) in &opened.certificates {
             let label = "certificate in PKCS#12".to_owned();
-            let inner = Origin { label, alias: alias.clone(), was_encrypted: true, ..origin.clone() };
+            let inner = Origin {
+                label,
+                alias: alias.clone(),
+                was_encrypted: true,
+                ..origin.clone()
+            };
             self.value(DerKind::Certificate, certificate, inner);
         }
     }
@@ -475,12 +630,16 @@ impl Reader<'_> {
         let file = &self.file;
         let mismatch = file.private_key().is_some()
             && file.certificates().next().is_some()
-            && !file.certificates().any(|c| file.private_keys().any(|k| k.matches(c)));
+            && !file
+                .certificates()
+                .any(|c| file.private_keys().any(|k| k.matches(c)));
         if mismatch {
             self.problem(Problem::KeyCertMismatch);
         }
         if file_is_silent(&self.file) {
-            self.problem(Problem::NotAKeyFile { looks_like: LooksLike::Text });
+            self.problem(Problem::NotAKeyFile {
+                looks_like: LooksLike::Text,
+            });
         }
     }
 }
@@ -490,7 +649,12 @@ fn file_is_silent(file: &KeyFile) -> bool {
 }
 
 fn empty() -> KeyFile {
-    KeyFile { format: Format::Unknown, items: Vec::new(), repairs: Vec::new(), problems: Vec::new() }
+    KeyFile {
+        format: Format::Unknown,
+        items: Vec::new(),
+        repairs: Vec::new(),
+        problems: Vec::new(),
+    }
 }
 
 fn kind_in_words(kind: &'static str) -> &'static str {
@@ -513,9 +677,13 @@ fn variants(password: &str, empty: bool) -> Vec<(Variant, zeroize::Zeroizing<Str
     let unquoted = |t: &str| {
         let mut chars = t.chars();
         let (first, last) = (chars.next(), chars.next_back());
-        (first == last && matches!(first, Some('"' | '\'' | '`'))).then(|| chars.as_str().to_owned())
+        (first == last && matches!(first, Some('"' | '\'' | '`')))
+            .then(|| chars.as_str().to_owned())
     };
-    add(Variant::Trimmed, password.trim_end_matches(['\r', '\n']).to_owned());
+    add(
+        Variant::Trimmed,
+        password.trim_end_matches(['\r', '\n']).to_owned(),
+    );
     add(Variant::Trimmed, trimmed.to_owned());
     if let Some(inner) = unquoted(trimmed) {
         add(Variant::Trimmed, inner.trim().to_owned());
@@ -555,7 +723,9 @@ fn candidates(text: &str) -> Vec<String> {
         let head = unquoted[..at].trim_end_matches([' ', '"', '\'']);
         if head.ends_with(['=', ':']) {
             let value = &unquoted[at..];
-            let end = value.find(|c: char| matches!(c, '"' | '\'' | '}' | ',')).unwrap_or(value.len());
+            let end = value
+                .find(|c: char| matches!(c, '"' | '\'' | '}' | ','))
+                .unwrap_or(value.len());
             out.push(value[..end].trim().to_owned());
         }
     }
@@ -573,11 +743,16 @@ fn decode_text(text: &str) -> Option<(Vec<u8>, bool)> {
     if joined.len() < 40 {
         return None;
     }
-    let hex = joined.strip_prefix("0x").or_else(|| joined.strip_prefix("0X")).unwrap_or(&joined);
+    let hex = joined
+        .strip_prefix("0x")
+        .or_else(|| joined.strip_prefix("0X"))
+        .unwrap_or(&joined);
     if hex.starts_with("30")
         && let Some(bytes) = encoding::decode_hex_separated(hex)
     {
         return Some((bytes, true));
     }
-    encoding::decode_base64(&joined).ok().map(|d| (d.bytes, false))
+    encoding::decode_base64(&joined)
+        .ok()
+        .map(|d| (d.bytes, false))
 }

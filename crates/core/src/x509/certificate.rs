@@ -124,7 +124,10 @@ impl Certificate {
         let (header, length) = der::header(bytes).ok_or(CertificateError::NotCertificate)?;
         let expected = header.saturating_add(length);
         if expected > bytes.len() {
-            return Err(CertificateError::Truncated { expected, received: bytes.len() });
+            return Err(CertificateError::Truncated {
+                expected,
+                received: bytes.len(),
+            });
         }
         let (rest, parsed) =
             X509Certificate::from_der(bytes).map_err(|_| CertificateError::NotCertificate)?;
@@ -271,7 +274,10 @@ impl Certificate {
     /// # Errors
     /// [`KeyError`] when the key is not one this project verifies with.
     pub fn verifier(&self, provider: &dyn Provider) -> Result<Arc<dyn Verify>, KeyError> {
-        self.0.verifier.get_or_init(|| provider.verifier(&self.0.public_key)).clone()
+        self.0
+            .verifier
+            .get_or_init(|| provider.verifier(&self.0.public_key))
+            .clone()
     }
 
     /// Whether `other` signed this certificate: names chain and the signature verifies. Neither validity nor
@@ -280,9 +286,12 @@ impl Certificate {
         if self.0.issuer_der != other.0.subject_der {
             return false;
         }
-        let Some(tbs) = self.0.der.get(self.0.tbs.clone()) else { return false };
+        let Some(tbs) = self.0.der.get(self.0.tbs.clone()) else {
+            return false;
+        };
         other.verifier(provider).is_ok_and(|v| {
-            v.verify_certificate(&self.0.signature_oid, tbs, &self.0.signature).is_ok()
+            v.verify_certificate(&self.0.signature_oid, tbs, &self.0.signature)
+                .is_ok()
         })
     }
 }
@@ -332,9 +341,9 @@ fn general_name(name: &GeneralName<'_>) -> Option<String> {
         }
         GeneralName::IPAddress(bytes) => match <[u8; 4]>::try_from(*bytes) {
             Ok(v4) => Some(std::net::Ipv4Addr::from(v4).to_string()),
-            Err(_) => {
-                <[u8; 16]>::try_from(*bytes).ok().map(|v6| std::net::Ipv6Addr::from(v6).to_string())
-            }
+            Err(_) => <[u8; 16]>::try_from(*bytes)
+                .ok()
+                .map(|v6| std::net::Ipv6Addr::from(v6).to_string()),
         },
         GeneralName::DirectoryName(name) => Some(name_text(name)),
         _ => None,
@@ -350,7 +359,10 @@ fn oddities(certificate: &X509Certificate<'_>, unreadable: bool) -> Vec<Certific
     [
         (certificate.version().0 != 2, O::NotVersion3),
         (!positive, O::SerialNotPositive),
-        (validity.not_after.timestamp() < validity.not_before.timestamp(), O::ValidityReversed),
+        (
+            validity.not_after.timestamp() < validity.not_before.timestamp(),
+            O::ValidityReversed,
+        ),
         (
             certificate.signature_algorithm != certificate.tbs_certificate.signature,
             O::SignatureAlgorithmsDiffer,
@@ -423,14 +435,23 @@ fn attribute_text(tag: u32, data: &[u8]) -> Option<String> {
         20 => Some(data.iter().map(|b| char::from(*b)).collect()),
         28 => {
             let units = data.chunks_exact(4).map(|c| {
-                c.try_into().ok().map(u32::from_be_bytes).and_then(char::from_u32)
+                c.try_into()
+                    .ok()
+                    .map(u32::from_be_bytes)
+                    .and_then(char::from_u32)
             });
             (data.len() % 4 == 0).then(|| units.collect())?
         }
         30 => {
-            let units: Vec<u16> =
-                data.chunks_exact(2).map(|c| u16::from(c[0]) << 8 | u16::from(c[1])).collect();
-            if data.len() % 2 == 0 { String::from_utf16(&units).ok() } else { None }
+            let units: Vec<u16> = data
+                .chunks_exact(2)
+                .map(|c| u16::from(c[0]) << 8 | u16::from(c[1]))
+                .collect();
+            if data.len() % 2 == 0 {
+                String::from_utf16(&units).ok()
+            } else {
+                None
+            }
         }
         _ => None,
     }
@@ -465,7 +486,11 @@ fn push_hex_pairs(out: &mut String, c: char) {
 fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() { push_hex_pairs(&mut out, c) } else { out.push(c) }
+        if c.is_control() {
+            push_hex_pairs(&mut out, c)
+        } else {
+            out.push(c)
+        }
     }
     out
 }
@@ -479,13 +504,18 @@ mod tests {
         let mut params = CertificateParams::new(vec!["app.contoso.example".to_owned()]).unwrap();
         params.distinguished_name = rcgen::DistinguishedName::new();
         fill(&mut params);
-        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
+        params
+            .self_signed(&KeyPair::generate().unwrap())
+            .unwrap()
+            .der()
+            .to_vec()
     }
 
     #[test]
     fn reads_names_in_the_certificates_order_and_escapes() {
         let der = certificate(|p| {
-            p.distinguished_name.push(DnType::OrganizationName, "Contoso, Ltd");
+            p.distinguished_name
+                .push(DnType::OrganizationName, "Contoso, Ltd");
             p.distinguished_name.push(DnType::CommonName, "pay\nroll ");
         });
         let c = Certificate::from_der(&der).unwrap();
@@ -520,10 +550,16 @@ mod tests {
         );
         assert_eq!(
             Certificate::from_der(&der[..100]).unwrap_err(),
-            CertificateError::Truncated { expected: der.len(), received: 100 }
+            CertificateError::Truncated {
+                expected: der.len(),
+                received: 100
+            }
         );
         for other in [&b""[..], b"x", &[0x30, 0x80], &[0x30, 0x03, 2, 1, 0]] {
-            assert_eq!(Certificate::from_der(other).unwrap_err(), CertificateError::NotCertificate);
+            assert_eq!(
+                Certificate::from_der(other).unwrap_err(),
+                CertificateError::NotCertificate
+            );
         }
         assert!(matches!(
             Certificate::from_der(&vec![0x30; MAX_CERTIFICATE_BYTES + 1]),

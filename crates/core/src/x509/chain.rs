@@ -6,17 +6,70 @@
 use super::certificate::Certificate;
 
 #[cfg(feature = "aws-lc")]
-pub use verify::{ChainError, verify_to_anchor};
+pub use verify::verify_to_anchor;
 
 /// The longest chain that is followed.
 pub const MAX_CHAIN: usize = 10;
+
+/// Why a leaf does not lead to any anchor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChainError {
+    /// No anchor was given.
+    #[error("no certificate authority is trusted here")]
+    NoAnchor,
+    /// More certificates than any real chain has.
+    #[error("{count} certificates are too many for a chain; at most {limit} are read")]
+    TooLong {
+        /// Certificates given.
+        count: usize,
+        /// Certificates read at most.
+        limit: usize,
+    },
+    /// No path of names and signatures ends at an anchor.
+    #[error("no chain leads from the certificate to a trusted certificate authority")]
+    UnknownIssuer,
+    /// A certificate of the path has expired.
+    #[error("a certificate of the chain has expired")]
+    Expired,
+    /// A certificate of the path is not valid yet.
+    #[error("a certificate of the chain is not valid yet")]
+    NotYetValid,
+    /// A signature does not match or uses an algorithm that is not trusted.
+    #[error("a signature of the chain does not verify")]
+    BadSignature,
+    /// An issuer may not issue: CA flag, path length, key usage or name constraints (RFC 5280 §6.1.4).
+    #[error("an issuer of the chain may not issue this certificate")]
+    IssuerNotAllowed,
+    /// This build has no cryptography to check chains with (the browser's, for one).
+    #[error("chains are not checked by this build")]
+    NotCheckedHere,
+    /// A certificate that RFC 5280 does not allow in a path.
+    #[error("a certificate of the chain does not follow RFC 5280")]
+    Malformed,
+}
+
+/// Without cryptography no chain is proven.
+///
+/// # Errors
+/// [`ChainError::NotCheckedHere`], always.
+#[cfg(not(feature = "aws-lc"))]
+pub fn verify_to_anchor(
+    _leaf: &Certificate,
+    _intermediates: &[Certificate],
+    _anchors: &[Certificate],
+    _now: crate::time::UnixTime,
+) -> Result<usize, ChainError> {
+    Err(ChainError::NotCheckedHere)
+}
 
 /// The leaf and then each certificate's issuer by name, as `x5c` wants them (RFC 7515 §4.1.6); certificates that do
 /// not belong to the chain are left out. Signatures are not looked at.
 pub fn order(leaf: &Certificate, certificates: &[Certificate]) -> Vec<Certificate> {
     let mut chain = vec![leaf.clone()];
     while chain.len() < MAX_CHAIN {
-        let Some(last) = chain.last().filter(|c| !c.self_signed()) else { break };
+        let Some(last) = chain.last().filter(|c| !c.self_signed()) else {
+            break;
+        };
         let next = certificates
             .iter()
             .find(|c| c.subject_der() == last.issuer_der() && !chain.contains(c))
@@ -33,44 +86,12 @@ pub fn order(leaf: &Certificate, certificates: &[Certificate]) -> Vec<Certificat
 mod verify {
     use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime as PkiTime};
     use std::time::Duration;
-    use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_from_trusted_cert};
+    use webpki::{
+        EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_from_trusted_cert,
+    };
 
-    use super::{Certificate, MAX_CHAIN};
+    use super::{Certificate, ChainError, MAX_CHAIN};
     use crate::time::UnixTime;
-
-    /// Why a leaf does not lead to any anchor.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-    pub enum ChainError {
-        /// No anchor was given.
-        #[error("no certificate authority is trusted here")]
-        NoAnchor,
-        /// More certificates than any real chain has.
-        #[error("{count} certificates are too many for a chain; at most {limit} are read")]
-        TooLong {
-            /// Certificates given.
-            count: usize,
-            /// Certificates read at most.
-            limit: usize,
-        },
-        /// No path of names and signatures ends at an anchor.
-        #[error("no chain leads from the certificate to a trusted certificate authority")]
-        UnknownIssuer,
-        /// A certificate of the path has expired.
-        #[error("a certificate of the chain has expired")]
-        Expired,
-        /// A certificate of the path is not valid yet.
-        #[error("a certificate of the chain is not valid yet")]
-        NotYetValid,
-        /// A signature does not match or uses an algorithm that is not trusted.
-        #[error("a signature of the chain does not verify")]
-        BadSignature,
-        /// An issuer may not issue: CA flag, path length, key usage or name constraints (RFC 5280 §6.1.4).
-        #[error("an issuer of the chain may not issue this certificate")]
-        IssuerNotAllowed,
-        /// A certificate that RFC 5280 does not allow in a path.
-        #[error("a certificate of the chain does not follow RFC 5280")]
-        Malformed,
-    }
 
     /// Index of the anchor that the leaf leads to, all signatures, validities and constraints checked (RFC 5280 §6).
     ///
@@ -85,16 +106,20 @@ mod verify {
         now: UnixTime,
     ) -> Result<usize, ChainError> {
         if intermediates.len() > MAX_CHAIN {
-            return Err(ChainError::TooLong { count: intermediates.len(), limit: MAX_CHAIN });
+            return Err(ChainError::TooLong {
+                count: intermediates.len(),
+                limit: MAX_CHAIN,
+            });
         }
         // One anchor after the other: the library returns the anchor's name, and two anchors may share a name.
-        let time = PkiTime::since_unix_epoch(Duration::from_secs(
-            u64::try_from(now.secs()).unwrap_or(0),
-        ));
+        let time =
+            PkiTime::since_unix_epoch(Duration::from_secs(u64::try_from(now.secs()).unwrap_or(0)));
         let leaf_der = CertificateDer::from(leaf.der());
         let entity = EndEntityCert::try_from(&leaf_der).map_err(reason)?;
-        let between: Vec<CertificateDer<'_>> =
-            intermediates.iter().map(|c| CertificateDer::from(c.der())).collect();
+        let between: Vec<CertificateDer<'_>> = intermediates
+            .iter()
+            .map(|c| CertificateDer::from(c.der()))
+            .collect();
         let mut nearest = ChainError::NoAnchor;
         for (index, anchor) in anchors.iter().enumerate() {
             let anchor_der = CertificateDer::from(anchor.der());
@@ -213,8 +238,16 @@ mod tests {
     fn order_starts_at_the_leaf_and_leaves_strangers_out() {
         let p = pki(true);
         let other = pki(true);
-        let mixed = [p.root.clone(), other.leaf.clone(), p.leaf.clone(), p.middle.clone()];
-        let names: Vec<_> = order(&p.leaf, &mixed).iter().map(|c| c.subject().to_owned()).collect();
+        let mixed = [
+            p.root.clone(),
+            other.leaf.clone(),
+            p.leaf.clone(),
+            p.middle.clone(),
+        ];
+        let names: Vec<_> = order(&p.leaf, &mixed)
+            .iter()
+            .map(|c| c.subject().to_owned())
+            .collect();
         assert_eq!(names, ["CN=leaf", "CN=Middle", "CN=Root"]);
         assert_eq!(order(&p.root, &mixed).len(), 1);
     }
@@ -226,18 +259,34 @@ mod tests {
         let p = pki(true);
         let now = UnixTime::from_secs(1_735_689_600);
         let between = [p.middle.clone()];
-        let check = |anchors: &[Certificate], now| verify_to_anchor(&p.leaf, &between, anchors, now);
+        let check =
+            |anchors: &[Certificate], now| verify_to_anchor(&p.leaf, &between, anchors, now);
         assert_eq!(check(&[p.stranger.clone(), p.root.clone()], now), Ok(1));
-        assert_eq!(check(std::slice::from_ref(&p.stranger), now), Err(ChainError::BadSignature));
+        assert_eq!(
+            check(std::slice::from_ref(&p.stranger), now),
+            Err(ChainError::BadSignature)
+        );
         assert_eq!(check(&[], now), Err(ChainError::NoAnchor));
         let root = std::slice::from_ref(&p.root);
-        assert_eq!(verify_to_anchor(&p.leaf, &[], root, now), Err(ChainError::UnknownIssuer));
-        assert_eq!(check(root, UnixTime::from_secs(1_900_000_000)), Err(ChainError::Expired));
-        assert_eq!(check(root, UnixTime::from_secs(1_600_000_000)), Err(ChainError::NotYetValid));
+        assert_eq!(
+            verify_to_anchor(&p.leaf, &[], root, now),
+            Err(ChainError::UnknownIssuer)
+        );
+        assert_eq!(
+            check(root, UnixTime::from_secs(1_900_000_000)),
+            Err(ChainError::Expired)
+        );
+        assert_eq!(
+            check(root, UnixTime::from_secs(1_600_000_000)),
+            Err(ChainError::NotYetValid)
+        );
         let many = vec![p.middle.clone(); MAX_CHAIN + 1];
         assert_eq!(
             verify_to_anchor(&p.leaf, &many, root, now),
-            Err(ChainError::TooLong { count: 11, limit: 10 })
+            Err(ChainError::TooLong {
+                count: 11,
+                limit: 10
+            })
         );
     }
 
