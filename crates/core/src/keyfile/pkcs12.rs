@@ -67,6 +67,11 @@ impl Pkcs12 {
                 .is_some_and(|m| m.digest.starts_with("SHA-2") || m.digest.starts_with("SHA-5"))
     }
 
+    /// Entries as tools count them that expect exactly one: its keys or its certificates, whichever are more.
+    pub fn entries(&self) -> usize {
+        self.keys.max(self.certificates)
+    }
+
     /// The largest number of rounds that opening would cost.
     pub(super) fn iterations(&self) -> u64 {
         let schemes = self.encryption.iter().filter_map(|e| e.iterations);
@@ -203,6 +208,12 @@ pub(super) fn open(pfx: &[u8], about: &Pkcs12, password: &str) -> Result<Opened,
         let (found, limit) = e.within(MAX_ITERATIONS).err().unwrap_or_default();
         return Err(OpenError::TooManyIterations(found, limit));
     }
+    // Such a password is two UTF-16 units to openssl and none to the library: it can neither open nor be refuted.
+    if password.chars().any(|c| u32::from(c) > 0xFFFF) {
+        return Err(OpenError::Unsupported(
+            "a password with characters above U+FFFF".to_owned(),
+        ));
+    }
     let has_mac = about.mac.is_some();
     match Pkcs12Archive::from_pkcs12(pfx, password) {
         Ok(archive) => Ok(collect(archive)),
@@ -219,12 +230,12 @@ pub(super) fn open(pfx: &[u8], about: &Pkcs12, password: &str) -> Result<Opened,
                 .map(collect)
                 .map_err(|e| classify(&e, about, false))
         }
-        // The MAC is right, so the fault is below it: BER inside.
-        Err(P12Error::DerError(error)) if has_mac => match without_mac(pfx, true) {
+        // What the MAC covers may be BER itself; a MAC that was right needs no second look.
+        Err(P12Error::DerError(error)) => match without_mac(pfx, true) {
             Some(bare) if bare != pfx => Pkcs12Archive::from_pkcs12(&bare, password)
                 .map(collect)
-                .map_err(|e| classify(&e, about, true)),
-            _ => Err(classify(&P12Error::DerError(error), about, true)),
+                .map_err(|e| classify(&e, about, has_mac)),
+            _ => Err(classify(&P12Error::DerError(error), about, has_mac)),
         },
         Err(error) => Err(classify(&error, about, has_mac)),
     }
@@ -342,4 +353,79 @@ pub(super) fn looks_like_ber(bytes: &[u8]) -> bool {
         || (Reader(bytes).peek() == Some(tag::SEQUENCE)
             && der::header(bytes).is_none()
             && bytes.len() > 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MODERN: &[u8] = include_bytes!("../../tests/fixtures/keyfile/modern.pfx");
+    const NOMAC: &[u8] = include_bytes!("../../tests/fixtures/keyfile/nomac.pfx");
+
+    /// A PFX whose authenticated safe and plain safes are BER as well.
+    fn ber_inside(pfx: &[u8]) -> Vec<u8> {
+        let mut body = der::exactly_one(pfx).unwrap().reader();
+        body.u64().unwrap();
+        let mut content = body.sequence().unwrap();
+        content.oid().unwrap();
+        let safes = content
+            .expect(tag::CONTEXT_0)
+            .unwrap()
+            .reader()
+            .octets()
+            .unwrap();
+        let mut parts = Vec::new();
+        let mut safes = der::exactly_one(safes).unwrap().reader();
+        while let Some(safe) = safes.any() {
+            let mut inner = safe.reader();
+            parts.push(if inner.oid().as_deref() == Some(OID_DATA) {
+                let bags = inner
+                    .expect(tag::CONTEXT_0)
+                    .unwrap()
+                    .reader()
+                    .octets()
+                    .unwrap();
+                content_info(&ber::from_der(bags)).unwrap()
+            } else {
+                safe.whole.to_vec()
+            });
+        }
+        let slices: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+        ber::from_der(&pfx_of(&ber::from_der(&der::write(tag::SEQUENCE, &slices))).unwrap())
+    }
+
+    #[test]
+    fn ber_of_the_same_file_opens_and_is_noted() {
+        for bytes in [
+            ber::from_der(MODERN),
+            ber::from_der(NOMAC),
+            ber_inside(NOMAC),
+        ] {
+            let (about, pfx) = inspect(&bytes).unwrap();
+            assert!(
+                about.ber && about.keys == 1 && !about.encryption.is_empty(),
+                "{about:?}"
+            );
+            let opened = open(&pfx, &about, "correct-horse").unwrap();
+            assert_eq!((opened.keys.len(), opened.certificates.len()), (1, 1));
+            assert_eq!(
+                open(&pfx, &about, "wrong").err(),
+                Some(OpenError::WrongPassword)
+            );
+        }
+        assert!(!inspect(MODERN).unwrap().0.ber);
+    }
+
+    #[test]
+    fn a_forged_mac_is_no_wrong_padding() {
+        let mut forged = MODERN.to_vec();
+        // The MAC value stands before its salt and rounds at the end of the file.
+        let at = forged.len() - 20;
+        forged[at] ^= 1;
+        let (about, pfx) = inspect(&forged).unwrap();
+        assert_eq!(
+            open(&pfx, &about, "correct-horse").err(),
+            Some(OpenError::WrongPassword)
+        );
+    }
 }
