@@ -17,7 +17,7 @@ use crate::store::model::TenantRecord;
 use crate::store::{Change, Store, StoreError, Touched, Transaction};
 use crate::well_known;
 
-pub use client::Client;
+pub use client::{Client, issuer_key};
 
 /// Cached clients; one takes about 8 KiB, most of it the parsed public key.
 const CLIENTS: usize = 12_000;

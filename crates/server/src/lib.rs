@@ -3,9 +3,17 @@
 //! `countersign serve`, `demo` and `run` start it through `Server`. Rules live in `countersign-core`; nothing here
 //! decides about an assertion.
 
+pub mod admin;
+pub mod app;
 pub mod clock;
+pub mod config;
 pub mod directory;
 pub mod files;
+pub mod journal;
+pub mod metrics;
+pub mod names;
+pub mod resources;
 pub mod secrets;
 pub mod store;
+pub mod token;
 pub mod well_known;

@@ -120,7 +120,7 @@ fn key_credential(record: KeyCredentialRecord, crypto: &dyn Provider) -> Option<
     })
 }
 
-fn issuer_keys(credentials: &[FederatedCredentialRecord], crypto: &dyn Provider) -> Vec<(String, Vec<IssuerKey>)> {
+pub fn issuer_keys(credentials: &[FederatedCredentialRecord], crypto: &dyn Provider) -> Vec<(String, Vec<IssuerKey>)> {
     let mut out: Vec<(String, Vec<IssuerKey>)> = Vec::new();
     for credential in credentials {
         let Some(jwks) = &credential.jwks else { continue };
@@ -134,7 +134,7 @@ fn issuer_keys(credentials: &[FederatedCredentialRecord], crypto: &dyn Provider)
 }
 
 /// One key of a JWK Set (RFC 7517 §4), if it is a public key for signatures that can be used here.
-fn issuer_key(jwk: &Value, crypto: &dyn Provider) -> Option<IssuerKey> {
+pub fn issuer_key(jwk: &Value, crypto: &dyn Provider) -> Option<IssuerKey> {
     let text = |name: &str| jwk.get(name).and_then(Value::as_str).map(str::to_owned);
     if text("use").is_some_and(|u| u != "sig") || jwk.get("d").is_some() {
         return None;

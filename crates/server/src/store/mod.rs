@@ -8,6 +8,7 @@ pub mod sqlite;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use countersign_core::time::UnixTime;
 
@@ -250,7 +251,7 @@ pub trait Audit: Send + Sync {
 /// Token requests.
 pub trait Journal: Send + Sync {
     /// Writes a batch of rows.
-    fn put_sign_ins<'a>(&'a self, rows: &'a [SignInRecord]) -> Pending<'a, ()>;
+    fn put_sign_ins<'a>(&'a self, rows: &'a [Arc<SignInRecord>]) -> Pending<'a, ()>;
     /// Reads rows, the newest first.
     fn sign_ins<'a>(&'a self, query: &'a LogQuery) -> Pending<'a, Vec<SignInRecord>>;
     /// Removes at most `step` rows that are older than `before` or beyond the newest `keep`; answers how many.

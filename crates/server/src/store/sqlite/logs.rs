@@ -1,5 +1,7 @@
 //! Audit and sign-in rows, and used assertions.
 
+use std::sync::Arc;
+
 use countersign_core::time::UnixTime;
 
 use super::{SqliteStore, failed, json, record};
@@ -39,8 +41,9 @@ impl Audit for SqliteStore {
 }
 
 impl Journal for SqliteStore {
-    fn put_sign_ins<'a>(&'a self, rows: &'a [SignInRecord]) -> Pending<'a, ()> {
+    fn put_sign_ins<'a>(&'a self, rows: &'a [Arc<SignInRecord>]) -> Pending<'a, ()> {
         Box::pin(async move {
+            let rows: Vec<&SignInRecord> = rows.iter().map(|r| &**r).collect();
             let batch = json(&rows)?;
             let mut writers = self.writers().await?;
             // One statement for the whole batch: a statement a row would cost five times as much.

@@ -1,0 +1,145 @@
+//! The journal of token requests: a bounded ring in memory and rows written in batches, off the request path.
+//!
+//! The token endpoint records, the portal reads the ring, Graph's signIns the store. A record holds no secret and no
+//! signature. Up to [`QUEUE`] rows are lost when the process is killed, and more only while the store is away or behind.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::app::App;
+use crate::store::model::SignInRecord;
+
+/// Rows waiting to be written.
+const QUEUE: usize = 8_192;
+/// Rows in one statement.
+const BATCH: usize = 1_024;
+/// How long a batch gathers.
+const GATHER: Duration = Duration::from_millis(100);
+/// Rows kept in memory.
+const RING: usize = 200;
+/// Rows kept in the store, and for how long (issue 7's defaults).
+const KEEP_ROWS: u64 = 1_000_000;
+const KEEP_SECONDS: i64 = 7 * 86_400;
+const PRUNE_STEP: u32 = 5_000;
+
+/// The journal.
+#[derive(Debug)]
+pub struct Journal {
+    ring: Mutex<VecDeque<Arc<SignInRecord>>>,
+    queue: mpsc::Sender<Arc<SignInRecord>>,
+    queued: AtomicU64,
+    handled: watch::Receiver<u64>,
+}
+
+/// The other end of the queue; [`Writer::run`] empties it.
+#[derive(Debug)]
+pub struct Writer {
+    queue: mpsc::Receiver<Arc<SignInRecord>>,
+    handled: watch::Sender<u64>,
+}
+
+impl Journal {
+    /// A journal and its writer.
+    pub fn new() -> (Self, Writer) {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let (handled, seen) = watch::channel(0);
+        let ring = Mutex::new(VecDeque::with_capacity(RING));
+        let journal = Self { ring, queue: sender, queued: AtomicU64::new(0), handled: seen };
+        (journal, Writer { queue: receiver, handled })
+    }
+
+    /// Records a request; never waits. `false` when the row could not be queued for the store.
+    pub fn record(&self, row: SignInRecord) -> bool {
+        let row = Arc::new(row);
+        {
+            let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+            if ring.len() == RING {
+                ring.pop_front();
+            }
+            ring.push_back(Arc::clone(&row));
+        }
+        let queued = self.queue.try_send(row).is_ok();
+        if queued {
+            self.queued.fetch_add(1, Ordering::Relaxed);
+        }
+        queued
+    }
+
+    /// The newest records, newest first.
+    pub fn recent(&self) -> Vec<Arc<SignInRecord>> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner).iter().rev().cloned().collect()
+    }
+
+    /// Waits until everything recorded before was handed to the store, so that a reader of the log finds its own request;
+    /// at most two seconds.
+    pub async fn settle(&self) {
+        let queued = self.queued.load(Ordering::Relaxed);
+        let mut handled = self.handled.clone();
+        let _ = tokio::time::timeout(Duration::from_secs(2), handled.wait_for(|n| *n >= queued)).await;
+    }
+}
+
+impl Writer {
+    /// Writes batches until `stop` says so, then what is left, and prunes now and then.
+    pub async fn run(mut self, app: Arc<App>, mut stop: watch::Receiver<bool>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut since_prune = 0u64;
+        loop {
+            tokio::select! {
+                _ = self.queue.recv_many(&mut batch, BATCH) => {}
+                _ = stop.changed() => {
+                    while let Ok(row) = self.queue.try_recv() {
+                        batch.push(row);
+                    }
+                    self.write(&app, &mut batch).await;
+                    return;
+                }
+            }
+            if batch.is_empty() {
+                return;
+            }
+            since_prune += batch.len() as u64;
+            self.write(&app, &mut batch).await;
+            if since_prune >= u64::from(PRUNE_STEP) {
+                since_prune = 0;
+                prune(&app).await;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(GATHER) => {}
+                _ = stop.changed() => stop.mark_changed(),
+            }
+        }
+    }
+
+    async fn write(&self, app: &App, batch: &mut Vec<Arc<SignInRecord>>) {
+        let rows = batch.len() as u64;
+        if rows > 0 {
+            match app.store().put_sign_ins(batch).await {
+                Ok(()) => app.metrics.sign_ins_written.add(rows),
+                Err(error) => {
+                    // The journal may lose rows, and must not grow while the store is away or the disk is full.
+                    app.metrics.sign_ins_dropped.add(rows);
+                    tracing::warn!(%error, rows, "sign-in rows could not be written and are lost");
+                }
+            }
+            batch.clear();
+        }
+        self.handled.send_modify(|n| *n += rows);
+    }
+}
+
+/// Removes a step of rows that are too old or too many, and used assertions that have ended.
+async fn prune(app: &App) {
+    let now = app.now();
+    let pruned = async {
+        app.store().prune_sign_ins(now.plus_secs(-KEEP_SECONDS), KEEP_ROWS, 2 * PRUNE_STEP).await?;
+        app.store().forget_uses(now, 2 * PRUNE_STEP).await
+    };
+    if let Err(error) = pruned.await {
+        tracing::warn!(%error, "old journal rows could not be removed");
+    }
+}

@@ -1,0 +1,217 @@
+//! The keys that sign access tokens: made once, kept encrypted, published as a JWK Set (RFC 7517).
+//!
+//! Opened at the start. Signing runs on the calling thread: it costs about 240 µs, a change of threads would cost more.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use countersign_core::crypto::aws_lc::AwsLc;
+use countersign_core::crypto::{Provider, Sign, SignError, Verify};
+use countersign_core::encoding::{encode_base64, encode_base64url};
+use countersign_core::jose::alg::Alg;
+use countersign_core::keyfile::PrivateKey;
+use countersign_core::thumbprint::sha1;
+use countersign_core::time::UnixTime;
+use countersign_core::x509::certificate::Certificate;
+use countersign_core::x509::key::PublicKey;
+
+use crate::secrets::Secrets;
+use crate::store::model::SigningKeyRecord;
+use crate::store::{Store, StoreError};
+
+/// Life of the self-signed certificate around a signing key. Nobody judges it; resource servers take the key by `kid`.
+const CERTIFICATE_DAYS: i64 = 5 * 365;
+
+/// Why there is no signing key.
+#[derive(Debug, thiserror::Error)]
+pub enum SignerError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A stored key cannot be decrypted.
+    #[error("the signing key '{0}' in the store cannot be decrypted with the master key: it was made under another one")]
+    Sealed(String),
+    /// A stored key cannot be used.
+    #[error("the signing key '{kid}' in the store cannot be used: {cause}")]
+    Unusable {
+        /// Its id.
+        kid: String,
+        /// What is wrong.
+        cause: String,
+    },
+    /// A key could not be made.
+    #[error("a signing key could not be made: {0}")]
+    Make(String),
+}
+
+/// All signing keys.
+pub struct Signer {
+    keys: ArcSwap<Vec<Arc<SigningKey>>>,
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.keys.load().iter().map(|k| &k.kid)).finish()
+    }
+}
+
+/// A key that signs access tokens.
+pub struct SigningKey {
+    /// `kid`, which is also `x5t`.
+    pub kid: String,
+    /// The encoded header of a v1.0 token, with the dot behind it.
+    pub header_v1: String,
+    /// The encoded header of a v2.0 token, with the dot behind it.
+    pub header_v2: String,
+    /// The members of its JWK, without braces and without `issuer`.
+    jwk: String,
+    key: Box<dyn Sign>,
+    verifier: Arc<dyn Verify>,
+    signs_from: UnixTime,
+    published_until: Option<UnixTime>,
+}
+
+impl SigningKey {
+    /// Signs (RS256).
+    ///
+    /// # Errors
+    /// [`SignError`] when the library fails.
+    pub fn sign(&self, signing_input: &[u8]) -> Result<Vec<u8>, SignError> {
+        self.key.sign(Alg::Rs256, signing_input)
+    }
+
+    fn of(record: &SigningKeyRecord, secrets: &Secrets) -> Result<Self, SignerError> {
+        let kid = &record.kid;
+        let unusable = |cause: &dyn fmt::Display| SignerError::Unusable { kid: kid.clone(), cause: cause.to_string() };
+        let pkcs8 = secrets.unseal(kid, &record.sealed_key).map_err(|_| SignerError::Sealed(kid.clone()))?;
+        let key = PrivateKey::from_pkcs8_der(&pkcs8).map_err(|e| unusable(&e))?;
+        let certificate = Certificate::from_der(&record.certificate).map_err(|e| unusable(&e))?;
+        if !key.matches(&certificate) {
+            return Err(unusable(&"its certificate belongs to another key"));
+        }
+        let PublicKey::Rsa(rsa) = key.public_key() else { return Err(unusable(&"it is no RSA key")) };
+        let jwk = format!(
+            r#""kty":"RSA","use":"sig","kid":"{kid}","x5t":"{kid}","n":"{}","e":"{}","x5c":["{}"]"#,
+            encode_base64url(&rsa.n),
+            encode_base64url(&rsa.e),
+            encode_base64(certificate.der()),
+        );
+        let header = |json: String| format!("{}.", encode_base64url(json.as_bytes()));
+        Ok(Self {
+            header_v1: header(format!(r#"{{"typ":"JWT","alg":"RS256","x5t":"{kid}","kid":"{kid}"}}"#)),
+            header_v2: header(format!(r#"{{"typ":"JWT","alg":"RS256","kid":"{kid}"}}"#)),
+            jwk,
+            verifier: AwsLc.verifier(key.public_key()).map_err(|e| unusable(&e))?,
+            key: AwsLc.signer(&key).map_err(|e| unusable(&e))?,
+            kid: kid.clone(),
+            signs_from: record.signs_from,
+            published_until: record.published_until,
+        })
+    }
+
+    fn is_published(&self, now: UnixTime) -> bool {
+        self.published_until.is_none_or(|until| now < until)
+    }
+}
+
+impl Signer {
+    /// Reads the keys of a store; the first one is made when there is none.
+    ///
+    /// # Errors
+    /// [`SignerError`]
+    pub async fn open(store: &dyn Store, secrets: &Secrets, now: UnixTime) -> Result<Self, SignerError> {
+        let mut records = store.signing_keys().await?;
+        if records.is_empty() {
+            let record = make_key(secrets, now)?;
+            store.put_signing_key(&record).await?;
+            records.push(record);
+        }
+        let keys = records.iter().map(|r| SigningKey::of(r, secrets).map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { keys: ArcSwap::from_pointee(keys) })
+    }
+
+    /// The key that signs now: the latest of those that may sign.
+    pub fn active(&self, now: UnixTime) -> Option<Arc<SigningKey>> {
+        let keys = self.keys.load();
+        let signs = |k: &&Arc<SigningKey>| k.is_published(now) && k.signs_from <= now;
+        // A clock that was set back must not leave the service without a key: then the eldest signs.
+        keys.iter().filter(signs).max_by_key(|k| k.signs_from).or_else(|| keys.first()).cloned()
+    }
+
+    /// The verifier of a published key.
+    pub fn verifier(&self, kid: &str, now: UnixTime) -> Option<Arc<dyn Verify>> {
+        self.keys.load().iter().find(|k| k.kid == kid && k.is_published(now)).map(|k| Arc::clone(&k.verifier))
+    }
+
+    /// The JWK Set; `issuer` is the template with `{tenantid}` that shared keys carry, or a tenant's own issuer.
+    pub fn jwk_set(&self, issuer: &str, now: UnixTime) -> String {
+        let keys: Vec<String> = self
+            .keys
+            .load()
+            .iter()
+            .filter(|k| k.is_published(now))
+            .map(|k| format!(r#"{{{},"issuer":"{issuer}"}}"#, k.jwk))
+            .collect();
+        format!(r#"{{"keys":[{}]}}"#, keys.join(","))
+    }
+}
+
+/// Makes an RSA key of 2048 bits with a self-signed certificate, whose SHA-1 is the `kid` as at Entra.
+fn make_key(secrets: &Secrets, now: UnixTime) -> Result<SigningKeyRecord, SignerError> {
+    let failed = |cause: &dyn fmt::Display| SignerError::Make(cause.to_string());
+    let key = AwsLc.generate_rsa(2048).map_err(|e| failed(&e))?;
+    let certificate = self_signed(&key, now).map_err(|e| failed(&e))?;
+    let kid = encode_base64url(&sha1(&certificate));
+    let sealed_key = secrets.seal(&kid, key.pkcs8_der()).map_err(|e| failed(&e))?;
+    Ok(SigningKeyRecord {
+        kid,
+        alg: Alg::Rs256.name().to_owned(),
+        certificate,
+        sealed_key,
+        created: now,
+        signs_from: now,
+        published_until: None,
+    })
+}
+
+fn self_signed(key: &PrivateKey, now: UnixTime) -> Result<Vec<u8>, rcgen::Error> {
+    let pair = rcgen::KeyPair::try_from(key.pkcs8_der())?;
+    let mut params = rcgen::CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(rcgen::DnType::CommonName, "accounts.accesscontrol.countersign.invalid");
+    set_validity(&mut params, now, now.plus_secs(CERTIFICATE_DAYS * 86_400));
+    Ok(params.self_signed(&pair)?.der().to_vec())
+}
+
+/// Sets the validity of a certificate to be made, in whole days (midnight before, midnight after).
+pub(crate) fn set_validity(params: &mut rcgen::CertificateParams, from: UnixTime, until: UnixTime) {
+    let (from, until) = (from.civil(), until.plus_secs(86_399).civil());
+    let year = |y: i64| i32::try_from(y).unwrap_or(2026);
+    // Months and days come from a calendar and fit.
+    params.not_before = rcgen::date_time_ymd(year(from.year), from.month as u8, from.day as u8);
+    params.not_after = rcgen::date_time_ymd(year(until.year), until.month as u8, until.day as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_made_key_signs_and_is_published_without_private_members() {
+        let secrets = Secrets::from_master(&[1; 32]);
+        let now = UnixTime::from_secs(1_800_000_000);
+        let record = make_key(&secrets, now).unwrap();
+        let key = Arc::new(SigningKey::of(&record, &secrets).unwrap());
+        let signature = key.sign(b"x").unwrap();
+        assert!(key.verifier.verify(Alg::Rs256, b"x", &signature).is_ok());
+        let signer = Signer { keys: ArcSwap::from_pointee(vec![Arc::clone(&key)]) };
+        let set: serde_json::Value = serde_json::from_str(&signer.jwk_set("https://x/{tenantid}/v2.0", now)).unwrap();
+        let jwk = set["keys"][0].as_object().unwrap();
+        assert_eq!(jwk.keys().collect::<Vec<_>>(), ["kty", "use", "kid", "x5t", "n", "e", "x5c", "issuer"]);
+        assert_eq!(jwk["e"], "AQAB");
+        assert_eq!(jwk["kid"].as_str().unwrap().len(), 27);
+        assert!(signer.active(now.plus_secs(-7200)).is_some(), "a clock set back");
+        assert!(matches!(SigningKey::of(&record, &Secrets::from_master(&[2; 32])), Err(SignerError::Sealed(_))));
+    }
+}
