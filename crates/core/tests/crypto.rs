@@ -10,6 +10,7 @@ use countersign_core::x509::key::{Curve, PublicKey};
 
 const MESSAGE: &[u8] = b"header.payload";
 
+#[expect(clippy::disallowed_methods, reason = "tests read their fixtures")]
 fn fixture(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures/keyfile")

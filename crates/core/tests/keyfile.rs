@@ -15,6 +15,7 @@ use countersign_core::keyfile::{
 
 const PASSWORD: &str = "correct-horse";
 
+#[expect(clippy::disallowed_methods, reason = "tests read their fixtures")]
 fn fixture(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures/keyfile")
@@ -666,6 +667,7 @@ fn a_refused_identity_names_file_finding_expectation_and_fix() {
 /// The worked cases of key and certificate files, where they lie beside the repository: each file must be read for
 /// what it is.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "tests read cases from files")]
 fn worked_cases_are_read_for_what_they_are() {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/cases/doctor");
     if !cases.is_dir() {
@@ -735,5 +737,24 @@ fn worked_cases_are_read_for_what_they_are() {
             "{case}"
         );
         assert!(found.private_key().is_some());
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(0_u8.., 0..600), password in ".{0,9}") {
+        let file = keyfile::read(&bytes, Some(&password));
+        proptest::prop_assert!(!(file.items.is_empty() && file.problems.is_empty()));
+    }
+
+    #[test]
+    fn no_pem_like_text_makes_it_panic(
+        text in "(-{0,6}(BEGIN|END)[ A-Z]{0,9}-{0,6}|\\\\[nru\\\\]|[A-Za-z0-9+/=%&#;:,\u{200b}—\n ]{0,20}){0,30}"
+    ) {
+        let file = keyfile::read(text.as_bytes(), None);
+        proptest::prop_assert!(!(file.items.is_empty() && file.problems.is_empty()));
+        for span in file.items.iter().filter_map(|i| i.span.clone()) {
+            proptest::prop_assert!(span.start <= span.end && span.end <= text.len());
+        }
     }
 }

@@ -253,7 +253,12 @@ fn compute_point(curve: &Curve, pkcs8: &[u8]) -> Option<Vec<u8>> {
     crate::crypto::aws_lc::ec_public_point(curve, pkcs8)
 }
 
-#[cfg(not(feature = "aws-lc"))]
+#[cfg(all(feature = "rustcrypto", not(feature = "aws-lc")))]
+fn compute_point(curve: &Curve, pkcs8: &[u8]) -> Option<Vec<u8>> {
+    crate::crypto::rustcrypto::ec_public_point(curve, pkcs8)
+}
+
+#[cfg(not(any(feature = "aws-lc", feature = "rustcrypto")))]
 fn compute_point(_curve: &Curve, _pkcs8: &[u8]) -> Option<Vec<u8>> {
     None
 }
@@ -293,7 +298,7 @@ mod tests {
         );
     }
 
-    #[cfg(feature = "aws-lc")]
+    #[cfg(any(feature = "aws-lc", feature = "rustcrypto"))]
     #[test]
     fn an_ec_key_without_its_point_gets_it_computed() {
         let pair = KeyPair::generate().unwrap();

@@ -4,15 +4,14 @@
 
 use std::ops::Range;
 
-use super::encryption::{self, OpenError};
+use super::encoded;
 use super::pem::{self, Block};
 use super::pkcs12;
 use super::private_key::{PrivateKey, PrivateKeyError};
-use super::repair::{LooksLike, Problem, Repair, Variant};
+use super::repair::{LooksLike, Problem, Repair};
 use super::sniff::{self, DerKind};
 use super::text::{self, Text};
 use super::{Format, Item, ItemKind, KeyFile, MAX_BYTES, MAX_ITEMS, jwk, looks};
-use crate::encoding;
 use crate::x509::certificate::Certificate;
 use crate::x509::der;
 use crate::x509::key::PublicKey;
@@ -45,36 +44,36 @@ pub(super) fn read(bytes: &[u8], password: Option<&str>) -> KeyFile {
     reader.file
 }
 
-struct Reader<'p> {
-    password: Option<&'p str>,
-    budget: u64,
-    file: KeyFile,
+pub(super) struct Reader<'p> {
+    pub(super) password: Option<&'p str>,
+    pub(super) budget: u64,
+    pub(super) file: KeyFile,
 }
 
 /// Where a part came from.
 #[derive(Clone)]
-struct Origin {
-    label: String,
-    span: Option<Range<usize>>,
-    repairs: Vec<Repair>,
-    alias: Option<String>,
-    was_encrypted: bool,
+pub(super) struct Origin {
+    pub(super) label: String,
+    pub(super) span: Option<Range<usize>>,
+    pub(super) repairs: Vec<Repair>,
+    pub(super) alias: Option<String>,
+    pub(super) was_encrypted: bool,
 }
 
 impl Reader<'_> {
-    fn problem(&mut self, problem: Problem) {
+    pub(super) fn problem(&mut self, problem: Problem) {
         if !self.file.problems.contains(&problem) {
             self.file.problems.push(problem);
         }
     }
 
-    fn repair(&mut self, repair: Repair) {
+    pub(super) fn repair(&mut self, repair: Repair) {
         if !self.file.repairs.contains(&repair) {
             self.file.repairs.push(repair);
         }
     }
 
-    fn push(&mut self, kind: ItemKind, origin: Origin) {
+    pub(super) fn push(&mut self, kind: ItemKind, origin: Origin) {
         if self.file.items.len() >= MAX_ITEMS {
             return self.problem(Problem::TooManyItems { limit: MAX_ITEMS });
         }
@@ -279,8 +278,8 @@ impl Reader<'_> {
             let start = text.text.len() - text.text.trim_start().len();
             text.offset(start)..text.offset(text.text.trim_end().len())
         });
-        for candidate in candidates(&text.text) {
-            let (bytes, hex) = match decode_text(&candidate) {
+        for candidate in encoded::candidates(&text.text) {
+            let (bytes, hex) = match encoded::decode(&candidate) {
                 Some(found) => found,
                 None => continue,
             };
@@ -395,7 +394,7 @@ impl Reader<'_> {
     }
 
     /// One DER value of a known kind.
-    fn value(&mut self, kind: DerKind, der: &[u8], origin: Origin) {
+    pub(super) fn value(&mut self, kind: DerKind, der: &[u8], origin: Origin) {
         let label = origin.label.clone();
         match kind {
             DerKind::Certificate => match Certificate::from_der(der) {
@@ -439,7 +438,7 @@ impl Reader<'_> {
         }
     }
 
-    fn private(&mut self, key: Result<PrivateKey, PrivateKeyError>, origin: Origin) {
+    pub(super) fn private(&mut self, key: Result<PrivateKey, PrivateKeyError>, origin: Origin) {
         match key {
             Ok(key) => self.push(ItemKind::PrivateKey(key), origin),
             Err(PrivateKeyError::UnsupportedKind(kind)) => {
@@ -451,177 +450,6 @@ impl Reader<'_> {
             Err(_) => self.problem(Problem::Malformed {
                 label: origin.label,
             }),
-        }
-    }
-
-    fn encrypted_pkcs8(&mut self, der: &[u8], origin: Origin) {
-        let Some(scheme) = encryption::scheme_of(der) else {
-            return self.problem(Problem::Malformed {
-                label: origin.label,
-            });
-        };
-        let cost = scheme.iterations.unwrap_or(1);
-        let closed = ItemKind::EncryptedKey {
-            scheme: scheme.name,
-            traditional: false,
-        };
-        // No tool writes an encrypted PEM key with an empty password, so without one none is tried.
-        self.open_key(closed, origin, cost, |password| {
-            encryption::open_pkcs8(der, password)
-        });
-    }
-
-    fn traditional(&mut self, bytes: &[u8], dek_info: Option<(String, String)>, origin: Origin) {
-        let (cipher, iv) = dek_info.unwrap_or_default();
-        let closed = ItemKind::EncryptedKey {
-            scheme: cipher.clone(),
-            traditional: true,
-        };
-        self.open_key(closed, origin, 1, |password| {
-            encryption::open_traditional(bytes, &cipher, &iv, password)
-        });
-    }
-
-    fn open_key(
-        &mut self,
-        closed: ItemKind,
-        mut origin: Origin,
-        cost: u64,
-        open: impl Fn(&str) -> Result<zeroize::Zeroizing<Vec<u8>>, OpenError>,
-    ) {
-        let label = origin.label.clone();
-        let Some(password) = self.password else {
-            self.problem(Problem::EncryptedWithoutPassword { label });
-            return self.push(closed, origin);
-        };
-        match self.try_passwords(password, cost, false, &open) {
-            (Ok(plain), variant) => {
-                if variant.is_some() {
-                    self.problem(Problem::WrongPassword {
-                        label: label.clone(),
-                        works_with: variant,
-                    });
-                }
-                origin.was_encrypted = true;
-                match sniff::sniff(&plain) {
-                    Some(kind @ (DerKind::Pkcs8 | DerKind::Pkcs1 | DerKind::Sec1)) => {
-                        self.value(kind, &plain, origin)
-                    }
-                    _ => self.problem(Problem::Malformed { label }),
-                }
-            }
-            (Err(error), _) => {
-                self.open_failed(error, label);
-                self.push(closed, origin);
-            }
-        }
-    }
-
-    fn open_failed(&mut self, error: OpenError, label: String) {
-        self.problem(match error {
-            OpenError::WrongPassword => Problem::WrongPassword {
-                label,
-                works_with: None,
-            },
-            OpenError::Unsupported(scheme) => Problem::UnsupportedEncryption { scheme },
-            OpenError::TooManyIterations(found, limit) => {
-                Problem::TooManyIterations { found, limit }
-            }
-            OpenError::Malformed => Problem::Malformed { label },
-        });
-    }
-
-    /// The password as given, then its variants; which variant opened it, if any did.
-    fn try_passwords<T>(
-        &mut self,
-        password: &str,
-        cost: u64,
-        empty: bool,
-        open: &impl Fn(&str) -> Result<T, OpenError>,
-    ) -> (Result<T, OpenError>, Option<Variant>) {
-        let first = open(password);
-        if !matches!(first, Err(OpenError::WrongPassword)) {
-            return (first, None);
-        }
-        for (variant, other) in variants(password, empty) {
-            if self.budget < cost {
-                break;
-            }
-            self.budget -= cost;
-            if let Ok(opened) = open(&other) {
-                return (Ok(opened), Some(variant));
-            }
-        }
-        (first, None)
-    }
-
-    fn pkcs12(&mut self, bytes: &[u8], origin: Origin) {
-        let label = "PKCS#12".to_owned();
-        let Some((mut about, pfx)) = pkcs12::inspect(bytes) else {
-            return self.problem(Problem::Malformed { label });
-        };
-        if about.ber {
-            self.repair(Repair::Ber);
-        }
-        let cost = about.iterations().saturating_mul(3);
-        let open = |password: &str| pkcs12::open(&pfx, &about, password);
-        let (result, variant) = match self.password {
-            None => (open(""), None),
-            Some(password) => self.try_passwords(password, cost, true, &open),
-        };
-        let opened = match result {
-            Ok(opened) => opened,
-            Err(error) => {
-                match (error, self.password) {
-                    (OpenError::WrongPassword, None) => {
-                        self.problem(Problem::EncryptedWithoutPassword { label })
-                    }
-                    (error, _) => self.open_failed(error, label),
-                }
-                return self.push(ItemKind::Pkcs12(about), origin);
-            }
-        };
-        about.opened = true;
-        about.keys = opened.keys.len();
-        about.certificates = opened.certificates.len();
-        about.empty_password_works =
-            variant == Some(Variant::Empty) || self.password.is_none_or(str::is_empty);
-        let names = opened
-            .keys
-            .iter()
-            .map(|k| &k.1)
-            .chain(opened.certificates.iter().map(|c| &c.1));
-        for name in names.flatten() {
-            if !about.aliases.contains(name) {
-                about.aliases.push(name.clone());
-            }
-        }
-        if variant.is_some() {
-            self.problem(Problem::WrongPassword {
-                label,
-                works_with: variant,
-            });
-        }
-        self.push(ItemKind::Pkcs12(about), origin.clone());
-        for (key, alias) in &opened.keys {
-            let label = "private key in PKCS#12".to_owned();
-            let inner = Origin {
-                label,
-                alias: alias.clone(),
-                was_encrypted: true,
-                ..origin.clone()
-            };
-            self.private(PrivateKey::from_pkcs8_der(key), inner);
-        }
-        for (certificate, alias) in &opened.certificates {
-            let label = "certificate in PKCS#12".to_owned();
-            let inner = Origin {
-                label,
-                alias: alias.clone(),
-                was_encrypted: true,
-                ..origin.clone()
-            };
-            self.value(DerKind::Certificate, certificate, inner);
         }
     }
 
@@ -663,96 +491,4 @@ fn kind_in_words(kind: &'static str) -> &'static str {
         "restricted to RSASSA-PSS" => "a private key restricted to RSASSA-PSS",
         _ => "a private key of another kind than RSA and EC",
     }
-}
-
-/// Passwords that are meant when this one is given, nearest first.
-fn variants(password: &str, empty: bool) -> Vec<(Variant, zeroize::Zeroizing<String>)> {
-    let mut out: Vec<(Variant, zeroize::Zeroizing<String>)> = Vec::new();
-    let mut add = |variant, text: String| {
-        if text != password && !out.iter().any(|(_, t)| **t == text) {
-            out.push((variant, zeroize::Zeroizing::new(text)));
-        }
-    };
-    let trimmed = password.trim();
-    let unquoted = |t: &str| {
-        let mut chars = t.chars();
-        let (first, last) = (chars.next(), chars.next_back());
-        (first == last && matches!(first, Some('"' | '\'' | '`')))
-            .then(|| chars.as_str().to_owned())
-    };
-    add(
-        Variant::Trimmed,
-        password.trim_end_matches(['\r', '\n']).to_owned(),
-    );
-    add(Variant::Trimmed, trimmed.to_owned());
-    if let Some(inner) = unquoted(trimmed) {
-        add(Variant::Trimmed, inner.trim().to_owned());
-    }
-    // Quotes say more than white space: put that variant's name on the text it belongs to.
-    if let Some(inner) = unquoted(trimmed) {
-        out.retain(|(_, t)| **t != inner);
-        out.insert(0, (Variant::Unquoted, zeroize::Zeroizing::new(inner)));
-    }
-    let mut add = |variant, text: String| {
-        if text != password && !out.iter().any(|(_, t)| **t == text) {
-            out.push((variant, zeroize::Zeroizing::new(text)));
-        }
-    };
-    if empty {
-        add(Variant::Empty, String::new());
-    }
-    add(Variant::Quoted, format!("\"{password}\""));
-    add(Variant::Quoted, format!("'{password}'"));
-    add(Variant::WithNewline, format!("{password}\n"));
-    add(Variant::WithNewline, format!("{password}\r\n"));
-    out
-}
-
-/// Texts that may be the encoding of a file, likeliest first.
-fn candidates(text: &str) -> Vec<String> {
-    let mut base = text.trim();
-    if let Some((head, data)) = base.split_once(";base64,")
-        && head.starts_with("data:")
-    {
-        base = data;
-    }
-    let unquoted = base.trim_matches(['"', '\'', '`']).trim();
-    let mut out = vec![unquoted.to_owned()];
-    // `CERT=MII…` of a settings file, or `"key": "MII…"`; padding is no such sign.
-    if let Some(at) = unquoted.find("MI").filter(|at| *at > 0 && *at < 80) {
-        let head = unquoted[..at].trim_end_matches([' ', '"', '\'']);
-        if head.ends_with(['=', ':']) {
-            let value = &unquoted[at..];
-            let end = value
-                .find(|c: char| matches!(c, '"' | '\'' | '}' | ','))
-                .unwrap_or(value.len());
-            out.push(value[..end].trim().to_owned());
-        }
-    }
-    out
-}
-
-/// The bytes a text encodes, and whether it was hex.
-fn decode_text(text: &str) -> Option<(Vec<u8>, bool)> {
-    let joined: String = text
-        .replace("\\r", "")
-        .replace("\\n", "")
-        .chars()
-        .filter(|c| !c.is_whitespace() && !text::is_invisible(*c))
-        .collect();
-    if joined.len() < 40 {
-        return None;
-    }
-    let hex = joined
-        .strip_prefix("0x")
-        .or_else(|| joined.strip_prefix("0X"))
-        .unwrap_or(&joined);
-    if hex.starts_with("30")
-        && let Some(bytes) = encoding::decode_hex_separated(hex)
-    {
-        return Some((bytes, true));
-    }
-    encoding::decode_base64(&joined)
-        .ok()
-        .map(|d| (d.bytes, false))
 }

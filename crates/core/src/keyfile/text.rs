@@ -38,8 +38,8 @@ pub(super) fn decode(bytes: &[u8], repairs: &mut Vec<Repair>) -> Option<Text> {
         [0xFF, 0xFE, ..] => Some((2, true)),
         [0xFE, 0xFF, ..] => Some((2, false)),
         // ASCII in UTF-16 without a mark: every other byte is zero.
-        [a, 0, b, 0, ..] if *a != 0 && *b != 0 && bytes.len() % 2 == 0 => Some((0, true)),
-        [0, a, 0, b, ..] if *a != 0 && *b != 0 && bytes.len() % 2 == 0 => Some((0, false)),
+        [a, 0, b, 0, ..] if *a != 0 && *b != 0 && bytes.len().is_multiple_of(2) => Some((0, true)),
+        [0, a, 0, b, ..] if *a != 0 && *b != 0 && bytes.len().is_multiple_of(2) => Some((0, false)),
         _ => None,
     };
     let mut text = Text::default();

@@ -5,7 +5,7 @@
 
 use super::certificate::Certificate;
 
-#[cfg(feature = "aws-lc")]
+#[cfg(any(feature = "aws-lc", feature = "rustcrypto"))]
 pub use verify::verify_to_anchor;
 
 /// The longest chain that is followed.
@@ -40,7 +40,7 @@ pub enum ChainError {
     /// An issuer may not issue: CA flag, path length, key usage or name constraints (RFC 5280 §6.1.4).
     #[error("an issuer of the chain may not issue this certificate")]
     IssuerNotAllowed,
-    /// This build has no cryptography to check chains with (the browser's, for one).
+    /// This build has no cryptography to check chains with.
     #[error("chains are not checked by this build")]
     NotCheckedHere,
     /// A certificate that RFC 5280 does not allow in a path.
@@ -52,7 +52,7 @@ pub enum ChainError {
 ///
 /// # Errors
 /// [`ChainError::NotCheckedHere`], always.
-#[cfg(not(feature = "aws-lc"))]
+#[cfg(not(any(feature = "aws-lc", feature = "rustcrypto")))]
 pub fn verify_to_anchor(
     _leaf: &Certificate,
     _intermediates: &[Certificate],
@@ -82,7 +82,7 @@ pub fn order(leaf: &Certificate, certificates: &[Certificate]) -> Vec<Certificat
     chain
 }
 
-#[cfg(feature = "aws-lc")]
+#[cfg(any(feature = "aws-lc", feature = "rustcrypto"))]
 mod verify {
     use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime as PkiTime};
     use std::time::Duration;
@@ -141,7 +141,7 @@ mod verify {
                 continue;
             }
             match entity.verify_for_usage(
-                webpki::ALL_VERIFICATION_ALGS,
+                super::super::chain_algorithms::all(),
                 &[trust],
                 &between,
                 time,
@@ -252,7 +252,7 @@ mod tests {
         assert_eq!(order(&p.root, &mixed).len(), 1);
     }
 
-    #[cfg(feature = "aws-lc")]
+    #[cfg(any(feature = "aws-lc", feature = "rustcrypto"))]
     #[test]
     fn finds_the_anchor_and_refuses_namesakes() {
         use crate::time::UnixTime;
@@ -290,7 +290,7 @@ mod tests {
         );
     }
 
-    #[cfg(feature = "aws-lc")]
+    #[cfg(any(feature = "aws-lc", feature = "rustcrypto"))]
     #[test]
     fn an_issuer_that_is_no_ca_is_refused() {
         use crate::time::UnixTime;
@@ -298,7 +298,7 @@ mod tests {
         assert_eq!(
             verify_to_anchor(
                 &p.leaf,
-                &[p.middle.clone()],
+                std::slice::from_ref(&p.middle),
                 std::slice::from_ref(&p.root),
                 UnixTime::from_secs(1_735_689_600)
             ),

@@ -5,8 +5,11 @@
 
 pub mod certificate;
 pub mod chain;
+#[cfg(any(feature = "aws-lc", feature = "rustcrypto"))]
+mod chain_algorithms;
 pub(crate) mod der;
 pub mod key;
+mod name;
 
 pub use certificate::{Certificate, CertificateError};
 pub use key::{Curve, PublicKey};
