@@ -1,10 +1,13 @@
 //! Signing and verifying, behind three small traits, so that core knows no cryptographic library.
 //!
 //! A [`Provider`] is passed in by the caller and never global. `aws_lc` is the one for servers and command lines;
-//! a build without it (wasm32) passes another. Nothing here decides about an assertion: see [`crate::checks`].
+//! `rustcrypto`, which only verifies, the one for the browser. Nothing here decides about an assertion: see
+//! [`crate::checks`].
 
 #[cfg(feature = "aws-lc")]
 pub mod aws_lc;
+#[cfg(feature = "rustcrypto")]
+pub mod rustcrypto;
 
 use std::fmt::Debug;
 use std::sync::Arc;

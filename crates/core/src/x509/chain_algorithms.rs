@@ -20,9 +20,7 @@ pub(super) fn all() -> &'static [&'static dyn SignatureVerificationAlgorithm] {
 #[cfg(any(test, not(feature = "aws-lc")))]
 #[cfg(feature = "rustcrypto")]
 mod rustcrypto {
-    use rustls_pki_types::{
-        AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
-    };
+    use rustls_pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
 
     use crate::crypto::rustcrypto::{EcVerifier, Hash, Padding, RsaVerifier};
     use crate::x509::key::{Curve, PublicKey};
