@@ -36,7 +36,7 @@ pub enum Origin {
 }
 
 /// What reading needs from outside, so that the rules stay pure.
-pub trait Means {
+pub trait Means: Send {
     /// A GUID that never was there.
     fn new_id(&mut self) -> String;
     /// 34 random bytes for a secret; `None` when the system gives none.
