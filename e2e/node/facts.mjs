@@ -1,5 +1,5 @@
 // What the Node suites share: the facts `start.py` wrote down, the installed modules, and two checks.
-// The modules stand outside the checkout, in the folder COUNTERSIGN_NODE_MODULES names.
+// The modules stand outside the checkout, in the folder NODE_MODULES_FOLDER names.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -7,9 +7,9 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
-export const facts = JSON.parse(readFileSync(process.env.COUNTERSIGN_E2E_FACTS, "utf8"));
+export const facts = JSON.parse(readFileSync(process.env.E2E_FACTS, "utf8"));
 
-const from = createRequire(join(process.env.COUNTERSIGN_NODE_MODULES, "here.js"));
+const from = createRequire(join(process.env.NODE_MODULES_FOLDER, "here.js"));
 
 /** An installed package, unmodified. */
 export const load = (name) => import(pathToFileURL(from.resolve(name)).href);

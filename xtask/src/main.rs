@@ -1,0 +1,59 @@
+//! `cargo xtask …`: the repository's own tasks, as one small program so that they need no shell and no other tool.
+//!
+//! Called by people and by `.ci/run`. Each task stands in a file of its own; nothing here is part of the product.
+
+mod bench;
+mod cache;
+mod ci;
+mod docs;
+mod fuzz;
+mod needs;
+mod process;
+mod tally;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask TASK
+
+  test [--only STEP,…]     everything: Rust tests, real SDKs, hostile requests, kill -9, cases, short benchmark
+                           (steps: rust, build, http, sdk, kill, cases, bench)
+  ci                       format, clippy, cargo deny, documentation, tidy, then test
+  tidy                     rules of this repository that no compiler checks
+  docs                     the API documentation, warnings are errors
+  fuzz [--seconds N] [T…]  the fuzz targets, each for N seconds (20); needs a nightly toolchain and cargo-fuzz
+  bench token [--short]    tokens per CPU-second of the service
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (task, rest) = match arguments.split_first() {
+        Some((task, rest)) => (task.as_str(), rest),
+        None => ("--help", &[][..]),
+    };
+    let outcome = match task {
+        "test" => test::run(rest),
+        "ci" => ci::run(rest),
+        "tidy" => tidy::run(rest),
+        "docs" => docs::run(rest),
+        "fuzz" => fuzz::run(rest),
+        "bench" => bench::run(rest),
+        "--help" | "-h" | "help" => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        unknown => {
+            eprint!("error: there is no task `{unknown}`\n\n{USAGE}");
+            return ExitCode::from(3);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

