@@ -161,7 +161,7 @@ fn hex(bytes: &[u8], digits: &[u8; 16]) -> String {
 /// Reads hexadecimal of either case without separators; `None` when anything else stands in it.
 pub fn decode_hex(text: &str) -> Option<Vec<u8>> {
     let b = text.as_bytes();
-    if b.len() % 2 != 0 || b.is_empty() {
+    if !b.len().is_multiple_of(2) || b.is_empty() {
         return None;
     }
     b.chunks_exact(2)

@@ -1,5 +1,7 @@
 //! The cryptographic provider against signatures that openssl made, and forgeries that a lax verifier takes.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests: what cannot be had is a failure")]
+
 use std::path::Path;
 
 use countersign_core::crypto::aws_lc::AwsLc;

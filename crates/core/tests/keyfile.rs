@@ -2,6 +2,8 @@
 //!
 //! What reading has to mend in text is tested beside the PEM scanner; here is what needs real files.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests: what cannot be had is a failure")]
+
 use std::path::{Path, PathBuf};
 
 use countersign_core::crypto::Provider;

@@ -2,6 +2,8 @@
 //!
 //! Depends on core alone. Keys are made once for each test process.
 
+#![expect(clippy::expect_used, reason = "a test whose keys cannot be made has failed, and says where")]
+
 pub mod identity;
 pub mod mutation;
 pub mod scenario;

@@ -163,7 +163,7 @@ fn select_chain<'a>(facts: &Facts<'a>, client: &Registration, wanted: &Wanted<'a
         return refused(Reason::ChainUntrusted { subjects: names() });
     };
     let revoked = |id: &String| {
-        id.eq_ignore_ascii_case(&encoding::encode_hex_upper(leaf.sha1())) || id.eq_ignore_ascii_case(&leaf.serial_hex())
+        id.eq_ignore_ascii_case(&encoding::encode_hex_upper(leaf.sha1())) || id.eq_ignore_ascii_case(leaf.serial_hex())
     };
     if trusted.revoked.iter().any(revoked) {
         return refused(Reason::CertificateRevoked);

@@ -50,6 +50,7 @@ const CERTIFICATE_DOCS: &str =
 /// since 2022, the headline is the documented one of AADSTS700027.
 const SIGNATURE_HEADLINE: &str = "Client assertion failed signature validation.";
 
+#[expect(clippy::too_many_lines, reason = "one arm for each reason: the match is the list")]
 fn wording(reason: &Reason) -> String {
     match reason {
         Reason::ParameterMissing { name } => format!("The request body must contain the following parameter: '{name}'."),
