@@ -1,6 +1,6 @@
 //! The token service: an Entra-compatible authority, the Microsoft Graph subset beside it, and what they stand on.
 //!
-//! `countersign serve`, `demo` and `run` start it through `Server`. Rules live in `countersign-core`; nothing here
+//! `countersign serve`, `demo` and `run` start it through [`Server`]. Rules live in `countersign-core`; nothing here
 //! decides about an assertion.
 
 pub mod admin;
@@ -9,11 +9,20 @@ pub mod clock;
 pub mod config;
 pub mod directory;
 pub mod files;
+pub mod http;
+pub mod issue;
 pub mod journal;
 pub mod metrics;
 pub mod names;
 pub mod resources;
 pub mod secrets;
+pub mod seed;
+pub mod start;
 pub mod store;
+pub mod tls;
 pub mod token;
 pub mod well_known;
+
+pub use app::App;
+pub use config::{Config, ConfigError, Sources};
+pub use start::{ReadyInfo, Running, Server, StartError};

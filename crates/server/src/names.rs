@@ -4,6 +4,7 @@
 //! stranger's `Host` shows up in metadata or as an audience.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use countersign_core::authority::Authority;
 
@@ -13,7 +14,7 @@ use crate::config::{Config, Network, Tls};
 #[derive(Debug)]
 pub struct Names {
     /// Host as in a `Host` header, lower case, and base URL; the first is used when a request names none of them.
-    entries: Vec<(String, String)>,
+    entries: Vec<(String, Arc<str>)>,
     authority: Authority,
     proxies: Vec<Network>,
 }
@@ -22,10 +23,10 @@ impl Names {
     /// The names of a service that listens on `port`.
     pub fn new(config: &Config, port: u16) -> Self {
         let scheme = if config.tls.value == Tls::Off { "http" } else { "https" };
-        let mut entries: Vec<(String, String)> = Vec::new();
+        let mut entries: Vec<(String, Arc<str>)> = Vec::new();
         let mut add = |host: String, scheme: &str| {
             if !entries.iter().any(|(h, _)| *h == host) {
-                let base = format!("{scheme}://{host}");
+                let base = format!("{scheme}://{host}").into();
                 entries.push((host, base));
             }
         };
@@ -57,18 +58,18 @@ impl Names {
         for host in &config.extra_hosts {
             add(host.to_ascii_lowercase(), "https");
         }
-        let authority = Authority::new(entries.iter().map(|(_, base)| base.clone()));
+        let authority = Authority::new(entries.iter().map(|(_, base)| base.to_string()));
         Self { entries, authority, proxies: config.behind_proxy.value.clone() }
     }
 
     /// The base URL that a request called us by, else the first one. `forwarded` is `X-Forwarded-Host`; it counts only when
     /// `peer` is a proxy of ours.
-    pub fn base(&self, host: Option<&str>, forwarded: Option<&str>, peer: IpAddr) -> &str {
+    pub fn base(&self, host: Option<&str>, forwarded: Option<&str>, peer: IpAddr) -> &Arc<str> {
         let forwarded = forwarded.filter(|_| self.is_proxy(peer)).map(|f| f.split(',').next().unwrap_or_default().trim());
         forwarded.and_then(|f| self.find(f)).or_else(|| host.and_then(|h| self.find(h))).unwrap_or_else(|| self.first())
     }
 
-    fn find(&self, host: &str) -> Option<&str> {
+    fn find(&self, host: &str) -> Option<&Arc<str>> {
         let (_, base) = self.entries.iter().find(|(h, base)| {
             h.eq_ignore_ascii_case(host)
                 // A port that need not be named may be.
@@ -80,9 +81,9 @@ impl Names {
     }
 
     /// The base URL used when nothing else is known.
-    pub fn first(&self) -> &str {
-        // `new` always adds localhost.
-        self.entries.first().map_or("", |(_, base)| base)
+    pub fn first(&self) -> &Arc<str> {
+        // `new` always adds localhost, so there is one.
+        &self.entries[0].1
     }
 
     /// Whether an address is a proxy whose headers count.
@@ -128,26 +129,26 @@ mod tests {
     #[test]
     fn follows_the_host_that_is_ours_and_no_other() {
         let n = names(&[]);
-        assert_eq!(n.first(), "https://127.0.0.1:8443");
-        assert_eq!(n.base(Some("LOCALHOST:8443"), None, PEER), "https://localhost:8443");
-        assert_eq!(n.base(Some("[::1]:8443"), None, PEER), "https://[::1]:8443");
+        assert_eq!(&**n.first(), "https://127.0.0.1:8443");
+        assert_eq!(&**n.base(Some("LOCALHOST:8443"), None, PEER), "https://localhost:8443");
+        assert_eq!(&**n.base(Some("[::1]:8443"), None, PEER), "https://[::1]:8443");
         for stranger in [Some("evil.example"), Some("localhost:1"), Some("localhost"), Some(""), None] {
-            assert_eq!(n.base(stranger, Some("localhost:8443"), PEER), n.first(), "{stranger:?}");
+            assert_eq!(&**n.base(stranger, Some("localhost:8443"), PEER), n.first(), "{stranger:?}");
         }
     }
 
     #[test]
     fn public_names_stand_first_when_the_listener_has_none() {
         let n = names(&[("listen", "0.0.0.0:8443"), ("public-url", "https://sts.example")]);
-        assert_eq!(n.first(), "https://sts.example");
-        assert_eq!(n.base(Some("sts.example:443"), None, PEER), "https://sts.example");
+        assert_eq!(&**n.first(), "https://sts.example");
+        assert_eq!(&**n.base(Some("sts.example:443"), None, PEER), "https://sts.example");
     }
 
     #[test]
     fn forwarded_headers_count_from_proxies_only() {
         let n = names(&[("public-url", "https://sts.example"), ("behind-proxy", "10.0.0.0/8")]);
         let stranger = "192.0.2.1".parse().unwrap();
-        assert_eq!(n.base(Some("x"), Some("sts.example"), PEER), "https://sts.example");
+        assert_eq!(&**n.base(Some("x"), Some("sts.example"), PEER), "https://sts.example");
         assert_eq!(n.base(Some("x"), Some("sts.example"), stranger), n.first());
         assert_eq!(n.base(Some("x"), Some("evil.example"), PEER), n.first());
         let ip = |t: &str| t.parse::<IpAddr>().unwrap();

@@ -1,0 +1,113 @@
+//! The token endpoints, v1.0 and v2.0 (RFC 6749 §3.2): bytes in, JSON out. `issue` does the work.
+
+use countersign_core::request::{EndpointVersion, TokenRequest};
+use http::{HeaderMap, StatusCode};
+
+use crate::app::App;
+use crate::http::context::Context;
+use crate::http::error::Refusal;
+use crate::http::respond::{Answer, token_answer};
+use crate::issue::{self, Asked, Failure, Issued, NotIssued};
+use crate::store::StoreError;
+use crate::store::model::SignInRecord;
+
+/// Answers a token request.
+pub async fn answer(
+    app: &App,
+    context: &Context,
+    version: EndpointVersion,
+    tenant: &str,
+    headers: &HeaderMap,
+    query: Option<&str>,
+    body: &[u8],
+) -> Answer {
+    let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
+    let authorization = text(http::header::AUTHORIZATION);
+    let request =
+        TokenRequest::read(tenant, version, text(http::header::CONTENT_TYPE), body, query.unwrap_or_default(), authorization);
+    let now = app.now();
+    let mut record = SignInRecord {
+        id: context.trace_id.clone(),
+        time: now.micros(),
+        correlation_id: context.correlation_id.clone(),
+        ip_address: context.address.to_string(),
+        ..SignInRecord::default()
+    };
+    let asked = Asked { request: &request, base: &context.base, now, random: &context.random };
+    let response = match issue::issue(app, &asked, &mut record).await {
+        Ok(issued) => token_answer(StatusCode::OK, success(version, &issued), context, 0),
+        Err(not_issued) => {
+            let refusal = refusal(&not_issued, context, app);
+            record.error_code = refusal.code;
+            record.failure_reason.clone_from(&refusal.description);
+            refusal.answer(app, context)
+        }
+    };
+    note(app, context, record);
+    response
+}
+
+/// The answer to something that never became a token request, counted and recorded all the same.
+pub fn refuse(app: &App, context: &Context, refusal: &Refusal) -> Answer {
+    note(
+        app,
+        context,
+        SignInRecord {
+            id: context.trace_id.clone(),
+            time: app.now().micros(),
+            correlation_id: context.correlation_id.clone(),
+            ip_address: context.address.to_string(),
+            credential_type: "none".to_owned(),
+            error_code: refusal.code,
+            failure_reason: refusal.description.clone(),
+            ..SignInRecord::default()
+        },
+    );
+    refusal.answer(app, context)
+}
+
+fn refusal(not_issued: &NotIssued, context: &Context, app: &App) -> Refusal {
+    match not_issued {
+        NotIssued::Refused(reason) => Refusal::of(reason),
+        NotIssued::Failed(failure) => {
+            app.metrics.failed.count();
+            tracing::error!(trace_id = context.trace_id, correlation_id = context.correlation_id, %failure, "a token request failed");
+            match failure {
+                Failure::Store(StoreError::Unavailable(_) | StoreError::Full) => Refusal::unavailable(),
+                Failure::Store(_) | Failure::Undecided { .. } | Failure::Sign => Refusal::failed(),
+            }
+        }
+    }
+}
+
+fn note(app: &App, context: &Context, record: SignInRecord) {
+    match record.error_code {
+        0 => app.metrics.issued.count(),
+        code => app.metrics.refuse(code),
+    }
+    app.metrics.token_duration.observe(context.started.elapsed());
+    if !app.journal.record(record) {
+        app.metrics.sign_ins_dropped.count();
+    }
+}
+
+/// The token response. v1.0 writes every value as text and adds three members (recorded). `client_info` and `id_token` are
+/// never there: either stops MSAL from caching.
+fn success(version: EndpointVersion, issued: &Issued) -> String {
+    let token = issued.access_token.as_str();
+    let expires_in = issued.expires_in;
+    match version {
+        EndpointVersion::V2 => format!(
+            "{{\"token_type\":\"Bearer\",\"expires_in\":{expires_in},\"ext_expires_in\":{expires_in},\"access_token\":\"{token}\"}}"
+        ),
+        EndpointVersion::V1 => {
+            let mut resource = String::new();
+            crate::token::claims::quote(&mut resource, &issued.resource);
+            format!(
+                "{{\"token_type\":\"Bearer\",\"expires_in\":\"{expires_in}\",\"ext_expires_in\":\"{expires_in}\",\
+                 \"expires_on\":\"{}\",\"not_before\":\"{}\",\"resource\":{resource},\"access_token\":\"{token}\"}}",
+                issued.expires_on, issued.not_before,
+            )
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What belongs to one request: ids, the name by which we were called, who called.
+//!
+//! Made by the router for every request; Graph handlers find it among the request's extensions.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use countersign_core::authority::is_guid;
+use http::HeaderMap;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::issue::Random;
+use crate::secrets;
+
+/// What belongs to one request.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Base URL, as the client called us when that is one of our names.
+    pub base: Arc<str>,
+    /// `trace_id`, `x-ms-request-id`: made here.
+    pub trace_id: String,
+    /// The caller's `client-request-id` when it is a GUID, else made here.
+    pub correlation_id: String,
+    /// Whether the caller gave it.
+    pub correlated: bool,
+    /// Address of the client.
+    pub address: IpAddr,
+    /// Random bytes for whatever the answer needs.
+    pub random: Random,
+    /// When the request had come.
+    pub started: Instant,
+}
+
+impl Context {
+    /// Reads the context of a request.
+    pub fn of(app: &App, headers: &HeaderMap, host: Option<&str>, query: Option<&str>, peer: IpAddr) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
+        // Without randomness no token can be made either; zeros only ever name a request that will fail.
+        let random = secrets::random::<64>().unwrap_or([0; 64]);
+        let mut id = [0; 16];
+        id.copy_from_slice(&random[..16]);
+        // trace_id ends in 00, 01 or 02 in every record since 2017.
+        id[15] %= 3;
+        let given = text("client-request-id")
+            .or_else(|| query.and_then(|q| q.split('&').find_map(|p| p.strip_prefix("client-request-id="))))
+            .filter(|g| is_guid(g));
+        let correlation_id = given.map_or_else(
+            || {
+                let mut id = [0; 16];
+                id.copy_from_slice(&random[48..]);
+                guid(id)
+            },
+            str::to_ascii_lowercase,
+        );
+        Self {
+            base: Arc::clone(app.names.base(host, text("x-forwarded-host"), peer)),
+            trace_id: guid(id),
+            correlated: given.is_some(),
+            correlation_id,
+            address: app.names.client_address(peer, text("x-forwarded-for")),
+            random,
+            started: Instant::now(),
+        }
+    }
+}
+
+/// A random GUID (RFC 9562 §5.4) of these bytes; the last byte stays as it is.
+fn guid(bytes: [u8; 16]) -> String {
+    uuid::Builder::from_random_bytes(bytes).into_uuid().as_hyphenated().encode_lower(&mut Uuid::encode_buffer()).to_owned()
+}

@@ -1,0 +1,14 @@
+//! HTTP: connections, routes, and the shape of every answer. Nothing here decides; `issue` and the stores do.
+//!
+//! axum's types stay below this folder.
+
+pub mod authority;
+pub mod body;
+pub mod connections;
+pub mod context;
+pub mod error;
+pub mod graph;
+pub mod ops;
+pub mod patience;
+pub mod respond;
+pub mod router;

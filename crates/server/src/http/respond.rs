@@ -1,0 +1,82 @@
+//! Answers with the headers that every answer carries, and those of the token endpoint as recorded at Entra.
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES, HeaderName, HeaderValue, PRAGMA, X_CONTENT_TYPE_OPTIONS};
+use http::{Response, StatusCode};
+use http_body_util::Full;
+
+use super::context::Context;
+
+/// An answer: the body is always at hand as a whole.
+pub type Answer = Response<Full<Bytes>>;
+
+/// JSON as Entra declares it.
+pub const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+/// Plain text.
+pub const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+/// Pages.
+pub const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+
+const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-request-id");
+const SERVER: HeaderName = HeaderName::from_static("x-ms-ests-server");
+const TELEMETRY: HeaderName = HeaderName::from_static("x-ms-clitelem");
+const SESSION: HeaderName = HeaderName::from_static("x-ms-srs");
+const P3P: HeaderName = HeaderName::from_static("p3p");
+const XSS: HeaderName = HeaderName::from_static("x-xss-protection");
+
+/// An answer with a body of some type; not to be cached, not to be taken for another type.
+pub fn answer(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Answer {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.reserve(16);
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-cache"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// The answer of a token endpoint: the headers recorded at Entra, without those that set cookies, or bind a browser to HTTPS
+/// (which would lock a developer out of other services on localhost). `code` is 0 for a token.
+pub fn token_answer(status: StatusCode, body: String, context: &Context, code: u32) -> Answer {
+    let mut response = answer(status, JSON, body);
+    let headers = response.headers_mut();
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    headers.insert(EXPIRES, HeaderValue::from_static("-1"));
+    headers.insert(P3P, HeaderValue::from_static("CP=\"DSP CUR OTPi IND OTRi ONL FIN\""));
+    headers.insert(XSS, HeaderValue::from_static("0"));
+    headers.insert(SERVER, HeaderValue::from_static(concat!("2.1.", env!("CARGO_PKG_VERSION"), " - countersign")));
+    headers.insert(SESSION, HeaderValue::from_static("1.P"));
+    // Digits and commas are fit for a header.
+    if let Ok(value) = HeaderValue::try_from(format!("1,{code},0,,")) {
+        headers.insert(TELEMETRY, value);
+    }
+    with_ids(&mut response, context);
+    response
+}
+
+/// Adds the ids of the request; the caller's only if it gave one.
+pub fn with_ids(response: &mut Answer, context: &Context) {
+    let headers = response.headers_mut();
+    // Both are GUIDs.
+    if let Ok(value) = HeaderValue::from_str(&context.trace_id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    if context.correlated
+        && let Ok(value) = HeaderValue::from_str(&context.correlation_id)
+    {
+        headers.insert(CLIENT_REQUEST_ID, value);
+    }
+}
+
+/// An answer to whoever asks what a path is, to be cached for a day (as recorded at Entra's metadata endpoints).
+pub fn metadata(body: String, context: &Context) -> Answer {
+    let mut response = answer(StatusCode::OK, JSON, body);
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=86400, private"));
+    headers.insert(http::header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(http::header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, OPTIONS"));
+    with_ids(&mut response, context);
+    response
+}

@@ -1,0 +1,199 @@
+//! Every route on one screen, and the rules that hold before any of them: one `Host`, bounded bodies.
+//!
+//! Called once per request by `connections`. Written by hand, not with a routing table: the first segment is a tenant, and
+//! what no table would match (odd encodings, other methods) must be answered in Entra's form too.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use countersign_core::request::EndpointVersion;
+use http::header::{ALLOW, CONNECTION, HOST, HeaderValue, TRANSFER_ENCODING};
+use http::{HeaderMap, Method, Request, StatusCode, Version};
+use http_body_util::BodyExt as _;
+use http_body_util::combinators::BoxBody;
+use hyper::body::Incoming;
+
+use super::authority::discovery::{self, Version as Api};
+use super::authority::{error_page, instance, token};
+use super::body::{self, BodyError};
+use super::context::Context;
+use super::error::Refusal;
+use super::respond::{Answer, TEXT, answer, with_ids};
+use super::{graph, ops};
+use crate::app::App;
+
+/// What goes back over the connection.
+pub type Reply = http::Response<BoxBody<bytes::Bytes, axum::Error>>;
+
+/// What a path names.
+#[derive(Debug, PartialEq, Eq)]
+enum Route<'a> {
+    Token(EndpointVersion, &'a str),
+    Configuration(Api, &'a str),
+    Keys(&'a str),
+    Instance,
+    ErrorPage,
+    Live,
+    Ready,
+    Metrics,
+    Graph,
+    Nothing,
+}
+
+impl<'a> Route<'a> {
+    fn of(path: &'a str) -> Self {
+        let mut parts = path.strip_prefix('/').unwrap_or(path).splitn(6, '/');
+        let mut next = || parts.next();
+        match (next(), next(), next(), next(), next()) {
+            (Some("v1.0" | "beta"), ..) => Self::Graph,
+            (Some("livez"), None, ..) => Self::Live,
+            (Some("readyz"), None, ..) => Self::Ready,
+            (Some("metrics"), None, ..) => Self::Metrics,
+            (Some("error"), None, ..) => Self::ErrorPage,
+            (Some(_), Some("discovery"), Some("instance"), None, _) => Self::Instance,
+            (Some(tenant), Some("oauth2"), Some("v2.0"), Some("token"), None) => Self::Token(EndpointVersion::V2, tenant),
+            (Some(tenant), Some("oauth2"), Some("token"), None, _) => Self::Token(EndpointVersion::V1, tenant),
+            (Some(tenant), Some("v2.0"), Some(".well-known"), Some("openid-configuration"), None) => {
+                Self::Configuration(Api::V2, tenant)
+            }
+            (Some(tenant), Some(".well-known"), Some("openid-configuration"), None, _) => Self::Configuration(Api::V1, tenant),
+            (Some(tenant), Some("discovery"), Some("v2.0"), Some("keys"), None)
+            | (Some(tenant), Some("discovery"), Some("keys"), None, _) => Self::Keys(tenant),
+            _ => Self::Nothing,
+        }
+    }
+
+    /// Methods that a route takes, as `Allow` lists them.
+    fn methods(&self) -> &'static str {
+        match self {
+            Self::Token(..) => "POST, OPTIONS",
+            Self::Graph => "GET, HEAD, POST, PATCH, PUT, DELETE, OPTIONS",
+            _ => "GET, HEAD, OPTIONS",
+        }
+    }
+}
+
+/// Answers one request.
+///
+/// # Errors
+/// None: whatever happens has an answer.
+pub async fn reply(app: Arc<App>, peer: IpAddr, request: Request<Incoming>) -> Result<Reply, Infallible> {
+    let (parts, incoming) = request.into_parts();
+    let host = host(&parts.headers, &parts.uri);
+    let context = Context::of(&app, &parts.headers, host.unwrap_or_default(), parts.uri.query(), peer);
+    let route = Route::of(parts.uri.path());
+    let query = parts.uri.query().unwrap_or_default();
+    // RFC 9112 §6.1: such a message may be an attempt at smuggling; whatever follows it is not believed. hyper has removed a
+    // Content-Length beside it, so that every chunked request ends its connection.
+    let close = parts.headers.contains_key(TRANSFER_ENCODING) && parts.version < Version::HTTP_2;
+    let mut reply = match route {
+        _ if host.is_err() || (host == Ok(None) && parts.version == Version::HTTP_11) => {
+            plain(refuse(&app, &context, &route, &Refusal::bad_request()))
+        }
+        _ if parts.method == Method::OPTIONS => plain(options(&route, &context)),
+        Route::Token(version, tenant) => {
+            plain(if parts.method == Method::POST {
+                match body::read(&parts.headers, incoming).await {
+                    Ok(body) => token::answer(&app, &context, version, &decode(tenant), &parts.headers, parts.uri.query(), &body).await,
+                    Err(BodyError::TooLarge) => token::refuse(&app, &context, &Refusal::too_large()),
+                    Err(BodyError::TooSlow) => token::refuse(&app, &context, &Refusal::too_slow()),
+                    Err(BodyError::Broken) => token::refuse(&app, &context, &Refusal::bad_request()),
+                }
+            } else {
+                token::refuse(&app, &context, &Refusal::method(&parts.method, route.methods()))
+            })
+        }
+        Route::Graph => plain(match body::read(&parts.headers, incoming).await {
+            Ok(body) => graph::answer(&app, &context, &parts, &body).await,
+            Err(BodyError::TooLarge) => graph::refuse(&app, &context, StatusCode::PAYLOAD_TOO_LARGE),
+            Err(BodyError::TooSlow) => graph::refuse(&app, &context, StatusCode::REQUEST_TIMEOUT),
+            Err(BodyError::Broken) => graph::refuse(&app, &context, StatusCode::BAD_REQUEST),
+        }),
+        Route::Nothing => plain(Refusal::not_found().answer(&app, &context)),
+        _ if !matches!(parts.method, Method::GET | Method::HEAD) => {
+            plain(Refusal::method(&parts.method, route.methods()).answer(&app, &context))
+        }
+        Route::Configuration(version, tenant) => plain(discovery::configuration(&app, &context, &decode(tenant), version).await),
+        Route::Keys(tenant) => plain(discovery::keys(&app, &context, &decode(tenant)).await),
+        Route::Instance => plain(instance::answer(&app, &context, query)),
+        Route::ErrorPage => plain(error_page::page(query)),
+        Route::Live => plain(ops::live()),
+        Route::Ready => plain(ops::ready(&app).await),
+        Route::Metrics => plain(ops::metrics(&app)),
+    };
+    if close {
+        reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(reply)
+}
+
+fn refuse(app: &App, context: &Context, route: &Route<'_>, refusal: &Refusal) -> Answer {
+    match route {
+        Route::Token(..) => token::refuse(app, context, refusal),
+        Route::Graph => graph::refuse(app, context, refusal.status),
+        _ => refusal.answer(app, context),
+    }
+}
+
+fn options(route: &Route<'_>, context: &Context) -> Answer {
+    let mut response = answer(StatusCode::OK, TEXT, "");
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(route.methods()));
+    with_ids(&mut response, context);
+    response
+}
+
+fn plain(answer: Answer) -> Reply {
+    answer.map(|body| body.map_err(|never| match never {}).boxed())
+}
+
+/// The host a request names: its `Host` header or, in HTTP/2, its authority.
+///
+/// # Errors
+/// More than one `Host`, or one that is no text (RFC 9112 §3.2).
+fn host<'a>(headers: &'a HeaderMap, uri: &'a http::Uri) -> Result<Option<&'a str>, ()> {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(_), Some(_)) => Err(()),
+        (Some(one), None) => one.to_str().map(Some).map_err(drop),
+        (None, _) => Ok(uri.authority().map(http::uri::Authority::as_str)),
+    }
+}
+
+/// Percent-decodes a path segment; what is no UTF-8 then becomes U+FFFD and names nothing.
+fn decode(segment: &str) -> std::borrow::Cow<'_, str> {
+    if !segment.contains('%') {
+        return segment.into();
+    }
+    // In a path, unlike in a form, a plus is a plus.
+    countersign_core::request::form_decode(&segment.replace('+', "%2B")).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lead_to_their_routes() {
+        let is = |path: &str, route: Route<'_>| assert_eq!(Route::of(path), route, "{path}");
+        is("/t/oauth2/v2.0/token", Route::Token(EndpointVersion::V2, "t"));
+        is("/t/oauth2/token", Route::Token(EndpointVersion::V1, "t"));
+        is("/t/v2.0/.well-known/openid-configuration", Route::Configuration(Api::V2, "t"));
+        is("/t/.well-known/openid-configuration", Route::Configuration(Api::V1, "t"));
+        is("/common/discovery/v2.0/keys", Route::Keys("common"));
+        is("/t/discovery/keys", Route::Keys("t"));
+        is("/common/discovery/instance", Route::Instance);
+        is("/v1.0/applications", Route::Graph);
+        is("/livez", Route::Live);
+        for none in ["/", "", "//", "/t", "/t/oauth2/v2.0/token/", "/t/oauth2/v2.0/token/x", "/t/oauth2/v9/token", "/livez/x", "/../x"] {
+            is(none, Route::Nothing);
+        }
+    }
+
+    #[test]
+    fn segments_are_decoded_once() {
+        assert_eq!(decode("a%2eb"), "a.b");
+        assert_eq!(decode("a+%2525"), "a+%25");
+        assert_eq!(decode("%ff"), "\u{fffd}");
+    }
+}
