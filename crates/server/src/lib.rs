@@ -18,6 +18,7 @@ pub mod resources;
 pub mod secrets;
 pub mod seed;
 pub mod start;
+pub mod state;
 pub mod store;
 pub mod tls;
 pub mod token;

@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(&**n.base(Some("LOCALHOST:8443"), None, PEER), "https://localhost:8443");
         assert_eq!(&**n.base(Some("[::1]:8443"), None, PEER), "https://[::1]:8443");
         for stranger in [Some("evil.example"), Some("localhost:1"), Some("localhost"), Some(""), None] {
-            assert_eq!(&**n.base(stranger, Some("localhost:8443"), PEER), n.first(), "{stranger:?}");
+            assert_eq!(n.base(stranger, Some("localhost:8443"), PEER), n.first(), "{stranger:?}");
         }
     }
 

@@ -95,6 +95,29 @@ impl Secrets {
         }
     }
 
+    /// The master key itself, for a state file with keys.
+    ///
+    /// # Errors
+    /// [`SecretsError`], naming the file.
+    pub fn read_master(folder: &Path) -> Result<Zeroizing<[u8; KEY_BYTES]>, SecretsError> {
+        let path = folder.join(MASTER_KEY_FILE);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => parse(&Zeroizing::new(text)).ok_or(SecretsError::Damaged(path)),
+            Err(cause) => Err(SecretsError::File { path, doing: "read", cause }),
+        }
+    }
+
+    /// Gives a data folder a master key that came with a state file.
+    ///
+    /// # Errors
+    /// [`SecretsError`], naming the file.
+    pub fn write_master(folder: &Path, key: &[u8; KEY_BYTES]) -> Result<(), SecretsError> {
+        let path = folder.join(MASTER_KEY_FILE);
+        let hex = Zeroizing::new(countersign_core::encoding::encode_hex_lower(key));
+        let text = Zeroizing::new(format!("{FIRST_LINE}\n{}\n", *hex));
+        files::write_private(&path, text.as_bytes()).map_err(|cause| SecretsError::File { path, doing: "written", cause })
+    }
+
     /// Keys derived from these bytes (RFC 5869). Each purpose has its own label; labels never change.
     pub fn from_master(master: &[u8; KEY_BYTES]) -> Self {
         let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, b"countersign").extract(master);

@@ -387,7 +387,8 @@ async fn first_tenant(app: &App) -> Result<String, StartError> {
     Ok(DEFAULT_TENANT.to_owned())
 }
 
-fn default_tenant() -> TenantRecord {
+/// The tenant that is made when there is none, and that takes applications of a file without tenants.
+pub(crate) fn default_tenant() -> TenantRecord {
     TenantRecord {
         id: DEFAULT_TENANT.to_owned(),
         display_name: DEFAULT_TENANT_NAME.to_owned(),

@@ -105,6 +105,8 @@ pub enum Change {
         /// When it was deleted.
         time: UnixTime,
     },
+    /// Adds a signing key, or replaces the one of the same `kid`, together with a directory that was signed for by it.
+    PutSigningKey(Box<SigningKeyRecord>),
     /// Forgets everything of the directory, marks of deleted applications included (`state reset`).
     Reset,
     /// Adds a row to the audit log, in this transaction.

@@ -2,11 +2,11 @@
 
 use countersign_core::time::UnixTime;
 use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::{SqliteStore, failed};
 use crate::store::model::SigningKeyRecord;
-use crate::store::{Keys, Pending};
+use crate::store::{Keys, Pending, StoreError};
 
 impl Keys for SqliteStore {
     fn signing_keys(&self) -> Pending<'_, Vec<SigningKeyRecord>> {
@@ -19,21 +19,7 @@ impl Keys for SqliteStore {
     fn put_signing_key<'a>(&'a self, key: &'a SigningKeyRecord) -> Pending<'a, ()> {
         Box::pin(async move {
             let mut writers = self.writers().await?;
-            sqlx::query(
-                "INSERT INTO signing_keys (kid, alg, certificate, sealed_key, created, signs_from, published_until) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (kid) DO UPDATE SET sealed_key = excluded.sealed_key, \
-                 signs_from = excluded.signs_from, published_until = excluded.published_until",
-            )
-            .bind(&key.kid)
-            .bind(&key.alg)
-            .bind(&key.certificate)
-            .bind(&key.sealed_key)
-            .bind(key.created.micros())
-            .bind(key.signs_from.micros())
-            .bind(key.published_until.map(UnixTime::micros))
-            .execute(&mut writers.directory)
-            .await
-            .map_err(failed)?;
+            put(&mut writers.directory, key).await?;
             Ok(())
         })
     }
@@ -69,6 +55,26 @@ impl Keys for SqliteStore {
             Ok(())
         })
     }
+}
+
+/// Writes a key within a transaction or by itself.
+pub(super) async fn put(to: &mut SqliteConnection, key: &SigningKeyRecord) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO signing_keys (kid, alg, certificate, sealed_key, created, signs_from, published_until) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (kid) DO UPDATE SET sealed_key = excluded.sealed_key, \
+         signs_from = excluded.signs_from, published_until = excluded.published_until",
+    )
+    .bind(&key.kid)
+    .bind(&key.alg)
+    .bind(&key.certificate)
+    .bind(&key.sealed_key)
+    .bind(key.created.micros())
+    .bind(key.signs_from.micros())
+    .bind(key.published_until.map(UnixTime::micros))
+    .execute(to)
+    .await
+    .map_err(failed)?;
+    Ok(())
 }
 
 fn key(row: &SqliteRow) -> Result<SigningKeyRecord, sqlx::Error> {

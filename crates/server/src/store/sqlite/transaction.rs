@@ -89,6 +89,10 @@ async fn apply(to: &mut SqliteConnection, change: Change) -> Result<Touched, Sto
             mark_deleted(to, &tenant_id, &app_id, time).await?;
             Ok(Touched::Nothing)
         }
+        Change::PutSigningKey(key) => {
+            super::keys::put(to, &key).await?;
+            Ok(Touched::Nothing)
+        }
         Change::Reset => reset(to).await,
         Change::Audit(audit) => put_audit(to, &audit).await,
     }
