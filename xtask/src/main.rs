@@ -12,6 +12,7 @@ mod process;
 mod tally;
 mod test;
 mod tidy;
+mod wasm;
 
 use std::process::ExitCode;
 
@@ -25,6 +26,7 @@ cargo xtask TASK
   docs                     the API documentation, warnings are errors
   fuzz [--seconds N] [T…]  the fuzz targets, each for N seconds (20); needs a nightly toolchain and cargo-fuzz
   bench token [--short]    tokens per CPU-second of the service
+  wasm [--test]            the doctor for browsers: module and page; --test compares it with the native program (Node)
 ";
 
 fn main() -> ExitCode {
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         "docs" => docs::run(rest),
         "fuzz" => fuzz::run(rest),
         "bench" => bench::run(rest),
+        "wasm" => wasm::run(rest),
         "--help" | "-h" | "help" => {
             print!("{USAGE}");
             Ok(())
