@@ -38,9 +38,8 @@ use crate::{files, secrets};
 /// Id of the tenant that `serve` makes when there is none and no seed: the same everywhere, so that it can be written into
 /// a configuration.
 pub const DEFAULT_TENANT: &str = "c0de5167-0000-4000-8000-000000000001";
-/// Its name and domain.
+/// Its name. It has no domain, which a seed could want for a tenant of its own later.
 const DEFAULT_TENANT_NAME: &str = "Contoso";
-const DEFAULT_TENANT_DOMAIN: &str = "contoso.example";
 /// Name of the setting by which a store knows the master key it was made under.
 const KEY_CHECK: &str = "master key check";
 /// 2024-01-01: this program did not exist before.
@@ -392,7 +391,7 @@ pub(crate) fn default_tenant() -> TenantRecord {
     TenantRecord {
         id: DEFAULT_TENANT.to_owned(),
         display_name: DEFAULT_TENANT_NAME.to_owned(),
-        domains: vec![DEFAULT_TENANT_DOMAIN.to_owned()],
+        domains: Vec::new(),
         certificate_authorities: Vec::new(),
     }
 }

@@ -1,0 +1,310 @@
+//! The store's conformance suite: the same list for every backend.
+
+use std::sync::Arc;
+
+use countersign_core::UnixTime;
+use countersign_server::store::model::{
+    ApplicationRecord, AuditRecord, RoleAssignmentRecord, ServicePrincipalRecord, SignInRecord, SigningKeyRecord, TenantRecord,
+};
+use countersign_server::store::sqlite::SqliteStore;
+use countersign_server::store::{Change, Filter, LogQuery, Page, Store, StoreError};
+
+const T: &str = "5f2c1a7e-0000-4000-8000-0000000000a1";
+const NOW: UnixTime = UnixTime::from_secs(1_781_013_681);
+
+struct Backend {
+    _folder: tempfile::TempDir,
+    store: Arc<dyn Store>,
+}
+
+async fn sqlite() -> Backend {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("x.db")).await.unwrap();
+    let backend = Backend { store: Arc::new(store), _folder: folder };
+    backend.apply([Change::PutTenant(tenant(T, &["contoso.example"]))]).await.unwrap();
+    backend
+}
+
+impl Backend {
+    async fn apply<const N: usize>(&self, changes: [Change; N]) -> Result<u64, StoreError> {
+        let mut transaction = self.store.begin().await?;
+        for change in changes {
+            transaction.apply(change).await?;
+        }
+        transaction.commit().await
+    }
+
+    async fn app_ids(&self, filter: &Filter) -> Vec<String> {
+        let page = Page { after: "", limit: 100 };
+        self.store.applications(T, filter, page).await.unwrap().into_iter().map(|a| a.app_id).collect()
+    }
+}
+
+fn tenant(id: &str, domains: &[&str]) -> TenantRecord {
+    TenantRecord {
+        id: id.into(),
+        display_name: "Contoso".into(),
+        domains: domains.iter().map(|d| (*d).to_owned()).collect(),
+        certificate_authorities: Vec::new(),
+    }
+}
+
+fn application(n: u32, name: &str, uris: &[&str]) -> Box<ApplicationRecord> {
+    Box::new(ApplicationRecord {
+        tenant_id: T.into(),
+        object_id: format!("00000000-0000-4000-8000-{n:012}"),
+        app_id: format!("10000000-0000-4000-8000-{n:012}"),
+        display_name: name.into(),
+        created: NOW,
+        enabled: true,
+        token_version: 1,
+        identifier_uris: uris.iter().map(|u| (*u).to_owned()).collect(),
+        ..ApplicationRecord::default()
+    })
+}
+
+fn principal(n: u32) -> Box<ServicePrincipalRecord> {
+    Box::new(ServicePrincipalRecord {
+        tenant_id: T.into(),
+        object_id: format!("20000000-0000-4000-8000-{n:012}"),
+        app_id: format!("10000000-0000-4000-8000-{n:012}"),
+        display_name: format!("p{n}"),
+        enabled: true,
+        created: NOW,
+        ..ServicePrincipalRecord::default()
+    })
+}
+
+fn role(n: u32, principal: u32, resource: u32, value: &str) -> RoleAssignmentRecord {
+    RoleAssignmentRecord {
+        id: format!("assignment-{n}"),
+        tenant_id: T.into(),
+        principal_id: format!("20000000-0000-4000-8000-{principal:012}"),
+        resource_id: format!("20000000-0000-4000-8000-{resource:012}"),
+        app_role_id: value.into(),
+        value: value.into(),
+        created: NOW,
+    }
+}
+
+#[tokio::test]
+async fn tenants_are_found_by_id_and_domain() {
+    let b = sqlite().await;
+    let found = b.store.tenant("contoso.example").await.unwrap().unwrap();
+    assert_eq!(b.store.tenant(T).await.unwrap().unwrap(), found);
+    assert_eq!(b.store.tenant("nowhere.example").await.unwrap(), None);
+    let other = "5f2c1a7e-0000-4000-8000-0000000000b2";
+    let twice = b.apply([Change::PutTenant(tenant(other, &["contoso.example"]))]).await;
+    assert!(matches!(twice, Err(StoreError::Conflict { what: "domain", .. })));
+    b.apply([Change::PutTenant(tenant(other, &["fabrikam.example"])), Change::PutTenant(tenant(T, &["contoso.test"]))]).await.unwrap();
+    assert_eq!(b.store.tenant("contoso.example").await.unwrap(), None, "domains are replaced");
+    assert_eq!(b.store.tenants().await.unwrap().iter().map(|t| t.id.as_str()).collect::<Vec<_>>(), [T, other]);
+}
+
+#[tokio::test]
+async fn a_transaction_is_whole_or_nothing() {
+    let b = sqlite().await;
+    let before = b.store.directory_version().await.unwrap();
+    let mut dropped = b.store.begin().await.unwrap();
+    dropped.apply(Change::CreateApplication(application(1, "a", &["api://a"]))).await.unwrap();
+    drop(dropped);
+    let refused = b.apply([Change::CreateApplication(application(1, "a", &[])), Change::CreateApplication(application(1, "b", &[]))]).await;
+    assert!(matches!(refused, Err(StoreError::Conflict { what: "appId", .. })));
+    assert!(b.app_ids(&Filter::All).await.is_empty());
+    assert_eq!(b.store.app_id_of_uri(T, "api://a").await.unwrap(), None);
+    assert_eq!(b.store.directory_version().await.unwrap(), before);
+    let version = b.apply([Change::CreateApplication(application(1, "a", &[]))]).await.unwrap();
+    assert!(version > before);
+    assert_eq!(b.store.directory_version().await.unwrap(), version);
+}
+
+#[tokio::test]
+async fn an_update_needs_the_version_that_was_read() {
+    let b = sqlite().await;
+    b.apply([Change::CreateApplication(application(1, "a", &["api://a", "api://b"]))]).await.unwrap();
+    let mut read = b.store.application(T, &application(1, "", &[]).object_id).await.unwrap().unwrap();
+    assert_eq!(read.version, 1);
+    read.display_name = "renamed".into();
+    read.identifier_uris = vec!["api://b".into(), "api://c".into()];
+    b.apply([Change::UpdateApplication(Box::new(read.clone()))]).await.unwrap();
+    assert!(matches!(b.apply([Change::UpdateApplication(Box::new(read.clone()))]).await, Err(StoreError::Changed { .. })));
+    read.object_id = "none".into();
+    assert!(matches!(b.apply([Change::UpdateApplication(Box::new(read))]).await, Err(StoreError::NotFound { .. })));
+    assert_eq!(b.store.app_id_of_uri(T, "api://a").await.unwrap(), None);
+    assert!(b.store.app_id_of_uri(T, "api://c").await.unwrap().is_some());
+    assert_eq!(b.app_ids(&Filter::DisplayName("renamed".into())).await.len(), 1);
+    let taken = b.apply([Change::CreateApplication(application(2, "x", &["api://c"]))]).await;
+    assert!(matches!(taken, Err(StoreError::Conflict { what: "identifierUris", .. })));
+}
+
+#[tokio::test]
+async fn filters_and_pages() {
+    let b = sqlite().await;
+    for n in 1..=5 {
+        b.apply([Change::CreateApplication(application(n, if n < 4 { "pay roll" } else { "other" }, &[&format!("api://{n}")]))])
+            .await
+            .unwrap();
+    }
+    let id = |n: u32| application(n, "", &[]).app_id;
+    assert_eq!(b.app_ids(&Filter::All).await.len(), 5);
+    assert_eq!(b.app_ids(&Filter::AppId(id(2))).await, [id(2)]);
+    assert_eq!(b.app_ids(&Filter::ObjectId(application(3, "", &[]).object_id)).await, [id(3)]);
+    assert_eq!(b.app_ids(&Filter::DisplayName("pay roll".into())).await.len(), 3);
+    assert_eq!(b.app_ids(&Filter::DisplayNamePrefix("pay".into())).await.len(), 3);
+    assert_eq!(b.app_ids(&Filter::DisplayNamePrefix(String::new())).await.len(), 5);
+    assert_eq!(b.app_ids(&Filter::IdentifierUri("api://4".into())).await, [id(4)]);
+    assert!(b.app_ids(&Filter::AppId("' OR '1'='1".into())).await.is_empty());
+    for (filter, count) in [(Filter::All, 5), (Filter::DisplayNamePrefix("o".into()), 2), (Filter::IdentifierUri("api://4".into()), 1)] {
+        assert_eq!(b.store.count_applications(T, &filter).await.unwrap(), count);
+    }
+    let mut after = String::new();
+    let mut seen = Vec::new();
+    loop {
+        let page = b.store.applications(T, &Filter::All, Page { after: &after, limit: 2 }).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after.clone_from(&last.object_id);
+        seen.extend(page.into_iter().map(|a| a.app_id));
+    }
+    assert_eq!(seen, (1..=5).map(id).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn deleting_takes_everything_along_and_leaves_a_mark() {
+    let b = sqlite().await;
+    b.apply([
+        Change::CreateApplication(application(1, "client", &[])),
+        Change::CreateServicePrincipal(principal(1)),
+        Change::CreateApplication(application(2, "api", &["api://x"])),
+        Change::CreateServicePrincipal(principal(2)),
+        Change::CreateRoleAssignment(role(1, 1, 2, "Run")),
+    ])
+    .await
+    .unwrap();
+    let client = b.store.client(T, &application(1, "", &[]).app_id).await.unwrap().unwrap();
+    assert_eq!(client.roles, [(principal(2).object_id, "Run".to_owned())]);
+    assert_eq!(client.service_principal.unwrap().object_id, principal(1).object_id);
+    assert!(matches!(b.apply([Change::CreateRoleAssignment(role(2, 1, 2, "Run"))]).await, Err(StoreError::Conflict { .. })));
+    assert_eq!(b.store.roles_for(T, &principal(2).object_id).await.unwrap().len(), 1);
+    let object_id = application(2, "", &[]).object_id;
+    b.apply([Change::DeleteApplication { tenant_id: T.into(), object_id: object_id.clone(), time: NOW }]).await.unwrap();
+    assert!(b.store.client(T, &application(1, "", &[]).app_id).await.unwrap().unwrap().roles.is_empty());
+    assert_eq!(b.store.service_principal(T, &principal(2).object_id).await.unwrap(), None);
+    assert_eq!(b.store.app_id_of_uri(T, "api://x").await.unwrap(), None);
+    assert!(b.store.was_application(T, &application(2, "", &[]).app_id).await.unwrap());
+    assert!(!b.store.was_application(T, &application(3, "", &[]).app_id).await.unwrap());
+    let marks = b.store.deleted_applications(T, Page { after: "", limit: 10 }).await.unwrap();
+    assert_eq!(marks, [(application(2, "", &[]).app_id, NOW)]);
+    let again = b.apply([Change::DeleteApplication { tenant_id: T.into(), object_id, time: NOW }]).await;
+    assert!(matches!(again, Err(StoreError::NotFound { .. })));
+    b.apply([Change::Reset]).await.unwrap();
+    assert!(!b.store.was_application(T, &application(2, "", &[]).app_id).await.unwrap());
+    assert!(b.store.tenants().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn keys_and_settings_are_kept() {
+    let b = sqlite().await;
+    let mut key = SigningKeyRecord {
+        kid: "k".into(),
+        alg: "RS256".into(),
+        certificate: vec![1],
+        sealed_key: vec![2],
+        created: NOW,
+        signs_from: NOW,
+        published_until: None,
+    };
+    b.store.put_signing_key(&key).await.unwrap();
+    key.published_until = Some(NOW.plus_secs(60));
+    b.store.put_signing_key(&key).await.unwrap();
+    assert_eq!(b.store.signing_keys().await.unwrap(), [key]);
+    b.store.remove_signing_key("k").await.unwrap();
+    assert!(b.store.signing_keys().await.unwrap().is_empty());
+    b.store.put_setting("a", b"1").await.unwrap();
+    b.store.put_setting("a", b"2").await.unwrap();
+    assert_eq!(b.store.setting("a").await.unwrap(), Some(b"2".to_vec()));
+    assert_eq!(b.store.setting("b").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn logs_come_newest_first_and_are_pruned() {
+    let b = sqlite().await;
+    let audit = |n: i64| {
+        Change::Audit(Box::new(AuditRecord {
+            id: format!("audit-{n}"),
+            tenant_id: T.into(),
+            time: NOW.plus_secs(n),
+            target_id: format!("target-{}", n % 2),
+            ..AuditRecord::default()
+        }))
+    };
+    b.apply([audit(1), audit(2), audit(3)]).await.unwrap();
+    let rows: Vec<_> = (1..=10)
+        .map(|n| {
+            Arc::new(SignInRecord {
+                id: format!("{n:02}"),
+                tenant_id: T.into(),
+                time: NOW.plus_secs(n).micros(),
+                app_id: format!("app-{}", n % 2),
+                ..SignInRecord::default()
+            })
+        })
+        .collect();
+    b.store.put_sign_ins(&rows).await.unwrap();
+    let query = LogQuery { tenant_id: T.into(), limit: 2, ..LogQuery::default() };
+    let audits = b.store.audits(&query).await.unwrap();
+    assert_eq!(audits.iter().map(|a| a.id.as_str()).collect::<Vec<_>>(), ["audit-3", "audit-2"]);
+    let target = LogQuery { subject: Some("target-1".into()), limit: 9, ..query.clone() };
+    assert_eq!(b.store.audits(&target).await.unwrap().len(), 2);
+    let mut next = query.clone();
+    let mut seen = Vec::new();
+    loop {
+        let page = b.store.sign_ins(&next).await.unwrap();
+        let Some(last) = page.last() else { break };
+        next.before = Some((UnixTime::from_micros(last.time), last.id.clone()));
+        seen.extend(page.into_iter().map(|r| r.id));
+    }
+    assert_eq!(seen, (1..=10).rev().map(|n| format!("{n:02}")).collect::<Vec<_>>());
+    let all = LogQuery { limit: 100, ..query };
+    assert_eq!(b.store.sign_ins(&LogQuery { subject: Some("app-1".into()), ..all.clone() }).await.unwrap().len(), 5);
+    assert_eq!(b.store.sign_ins(&LogQuery { since: Some(NOW.plus_secs(9)), ..all.clone() }).await.unwrap().len(), 2);
+    assert_eq!(b.store.prune_sign_ins(NOW.plus_secs(3), 1000, 1).await.unwrap(), 1, "one step");
+    assert_eq!(b.store.prune_sign_ins(NOW.plus_secs(3), 1000, 100).await.unwrap(), 1, "too old");
+    assert_eq!(b.store.prune_sign_ins(NOW, 5, 100).await.unwrap(), 3, "too many");
+    assert_eq!(b.store.sign_ins(&all).await.unwrap().len(), 5);
+    assert_eq!(b.store.newest_time().await.unwrap(), None, "no signing key yet");
+}
+
+#[tokio::test]
+async fn an_assertion_is_used_once_until_it_ends() {
+    let b = sqlite().await;
+    let until = NOW.plus_secs(60);
+    assert!(b.store.use_once("c", "j", until, NOW).await.unwrap());
+    assert!(!b.store.use_once("c", "j", until, NOW).await.unwrap());
+    assert!(b.store.use_once("d", "j", until, NOW).await.unwrap(), "of another client");
+    assert!(b.store.use_once("c", "j", NOW.plus_secs(200), NOW.plus_secs(61)).await.unwrap(), "after its end");
+    let mut at_once = Vec::new();
+    for _ in 0..20 {
+        let store = Arc::clone(&b.store);
+        at_once.push(tokio::spawn(async move { store.use_once("e", "j", until, NOW).await.unwrap() }));
+    }
+    let mut first = 0;
+    for one in at_once {
+        first += usize::from(one.await.unwrap());
+    }
+    assert_eq!(first, 1);
+    assert_eq!(b.store.forget_uses(NOW.plus_secs(100), 10).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn foreign_and_damaged_files_are_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    std::fs::write(&path, "no database at all, just text").unwrap();
+    assert!(SqliteStore::open(&path).await.unwrap_err().to_string().contains("x.db"));
+    assert!(std::fs::read_to_string(&path).unwrap().starts_with("no database"));
+    let mut cut = b"SQLite format 3\0".to_vec();
+    cut.extend([0xff; 3000]);
+    std::fs::write(&path, &cut).unwrap();
+    assert!(SqliteStore::open(&path).await.unwrap_err().to_string().contains("x.db"));
+    assert!(SqliteStore::open(folder.path()).await.is_err(), "a folder");
+}
