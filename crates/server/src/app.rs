@@ -13,6 +13,7 @@ use crate::admin::AdminToken;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::directory::Directory;
+use crate::issuers::Issuers;
 use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::names::Names;
@@ -37,6 +38,8 @@ pub struct App {
     pub secrets: Secrets,
     /// Keys that sign access tokens.
     pub signer: Signer,
+    /// Keys of external issuers (workload identity federation).
+    pub issuers: Issuers,
     /// Token requests.
     pub journal: Journal,
     /// Counters.

@@ -69,7 +69,7 @@ impl Key {
 }
 
 /// Every setting of `serve`.
-pub static KEYS: [Key; 12] = [
+pub static KEYS: [Key; 13] = [
     Key { name: "listen", help: "address to listen on", accepted: "HOST:PORT, port 0 for a free one", default: "127.0.0.1:8443", many: false },
     Key { name: "data", help: "folder for everything the service keeps", accepted: "a folder", default: "countersign-data", many: false },
     Key { name: "database", help: "where the directory is kept", accepted: "sqlite:PATH", default: "sqlite:countersign.db in the data folder", many: false },
@@ -81,6 +81,7 @@ pub static KEYS: [Key; 12] = [
     Key { name: "public-url", help: "URL under which clients reach the service", accepted: "https://HOST or https://HOST:PORT, without a path", default: "", many: true },
     Key { name: "behind-proxy", help: "addresses whose X-Forwarded headers count", accepted: "CIDR, for example 10.0.0.0/8 or fd00::/8", default: "", many: true },
     Key { name: "admin-token-file", help: "file with the administrator's token", accepted: "a file with one token", default: "admin-token in the data folder", many: false },
+    Key { name: "private-issuers", help: "whether keys of federated issuers are fetched from private addresses too", accepted: "refuse or allow", default: "refuse", many: false },
     Key { name: "config", help: "file with settings", accepted: "a TOML file", default: "countersign.toml in the working directory, if it is there", many: false },
 ];
 
@@ -239,6 +240,8 @@ pub struct Config {
     pub behind_proxy: Setting<Vec<Network>>,
     /// `--admin-token-file`
     pub admin_token_file: Setting<Option<PathBuf>>,
+    /// `--private-issuers`: whether keys of federated issuers are fetched from private addresses too.
+    pub private_issuers: Setting<bool>,
     /// The settings file that was read.
     pub file: Setting<Option<PathBuf>>,
     /// Further host names that are ours, with HTTPS on the standard port; set by `run`, not by anybody's settings.
@@ -263,6 +266,7 @@ impl Config {
             public_urls: default(Vec::new()),
             behind_proxy: default(Vec::new()),
             admin_token_file: default(None),
+            private_issuers: default(false),
             file: default(None),
             extra_hosts: Vec::new(),
         }
@@ -276,7 +280,7 @@ impl Config {
         let found = Found::of(sources)?;
         let mut config = Self::new("countersign-data");
         found.one("listen", &mut config.listen, values::listen)?;
-        found.one("data", &mut config.data, |v| values::path(v))?;
+        found.one("data", &mut config.data, values::path)?;
         found.one("database", &mut config.database, |v| values::database(v).map(Some))?;
         found.one("seed", &mut config.seed, |v| values::path(v).map(Some))?;
         found.one("mode", &mut config.mode, values::mode)?;
@@ -288,6 +292,7 @@ impl Config {
         found.many("public-url", &mut config.public_urls, values::public_url)?;
         found.many("behind-proxy", &mut config.behind_proxy, values::network)?;
         found.one("admin-token-file", &mut config.admin_token_file, |v| values::path(v).map(Some))?;
+        found.one("private-issuers", &mut config.private_issuers, values::allow)?;
         if let Some((path, _)) = &sources.file {
             let origin = found.values.get("config").map_or(Origin::Default, |f| f.origin.clone());
             config.file = Setting { value: Some(path.clone()), origin };
@@ -348,6 +353,7 @@ impl Config {
                 Some(path) => path.display().to_string(),
                 None => self.data.value.join("admin-token").display().to_string(),
             }),
+            row("private-issuers", &self.private_issuers, |a| if *a { "allow" } else { "refuse" }.to_owned()),
             row("config", &self.file, path),
         ]
     }

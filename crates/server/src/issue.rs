@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use countersign_core::admit::{Credential, NotAdmitted};
 use countersign_core::authority::TenantSegment;
+use countersign_core::checks::federation;
 use countersign_core::checks::resource::requested;
 use countersign_core::facts::{IssuerKey, Lookup, Resource};
 use countersign_core::jose::{JwtError, UnverifiedJwt};
@@ -158,7 +159,19 @@ impl Known {
                 known.resource = app.directory.resource(tenant, identifier).await?;
             }
         }
+        known.fetched_keys = known.fetch_keys(app).await;
         Ok(known)
+    }
+
+    /// Fetches the keys of a federated token's issuer, if a credential of the client matches the token and no seed brought
+    /// the keys. Nothing else in a request causes one to another host.
+    async fn fetch_keys(&self, app: &App) -> Option<Arc<[IssuerKey]>> {
+        let (client, jwt) = (self.client.as_ref()?, self.jwt()?);
+        let matched = federation::matching(jwt, &client.registration.federated_credentials).ok()?;
+        if client.keys_of_issuer(&matched.issuer).is_some() {
+            return None;
+        }
+        app.issuers.keys(&matched.issuer, jwt.header.kid.text(), app.now()).await
     }
 
     /// Admits the client. Facts borrow and do not cross an await, hence a function of its own.

@@ -11,6 +11,7 @@ pub mod directory;
 pub mod files;
 pub mod http;
 pub mod issue;
+pub mod issuers;
 pub mod journal;
 pub mod metrics;
 pub mod names;

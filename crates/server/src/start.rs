@@ -23,6 +23,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Mode, Tls};
 use crate::directory::Directory;
 use crate::http::connections;
+use crate::issuers::Issuers;
 use crate::journal::{self, Journal};
 use crate::metrics::Metrics;
 use crate::names::Names;
@@ -256,6 +257,7 @@ impl Server {
             names: Names::new(&config, port),
             profile: config.profile.value,
             directory: Arc::new(Directory::new(store, Arc::clone(&crypto) as _)),
+            issuers: Issuers::new(Arc::clone(&crypto) as _, config.private_issuers.value),
             config,
             clock,
             crypto,

@@ -181,6 +181,14 @@ pub(super) fn mode(text: &str) -> Result<Mode, String> {
     }
 }
 
+pub(super) fn allow(text: &str) -> Result<bool, String> {
+    match text {
+        "allow" => Ok(true),
+        "refuse" => Ok(false),
+        _ => Err("there is no such choice".to_owned()),
+    }
+}
+
 pub(super) fn tls(text: &str) -> Result<Tls, String> {
     match text {
         "auto" => Ok(Tls::Auto),

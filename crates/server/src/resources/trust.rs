@@ -7,9 +7,9 @@ use countersign_core::encoding::{decode_base64, encode_base64, encode_hex_upper}
 use countersign_core::x509::certificate::Certificate;
 use serde_json::{Value as Json, json};
 
-use super::fault::{Fault, Path, shown};
+use super::fault::{Fault, shown};
 use super::fields::Fields;
-use super::tree::{Node, Value};
+use super::tree::Value;
 use super::{Reading, certificate};
 use crate::store::model::{CertificateAuthorityRecord, TrustedSubjectRecord};
 
@@ -101,6 +101,8 @@ mod tests {
     use super::super::Origin;
     use super::super::tests_means::Counting;
     use super::*;
+    use crate::resources::fault::Path;
+    use crate::resources::tree::Node;
     use countersign_core::UnixTime;
     use countersign_testkit::{Identity, Spec};
 

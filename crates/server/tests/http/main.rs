@@ -1,5 +1,7 @@
 //! The service over HTTP, in process: token endpoints, metadata, frames, start and end.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -27,7 +27,7 @@ async fn strangers_names_show_up_nowhere() {
         format!("/{TENANT_ID}/v2.0/.well-known/openid-configuration"),
         "/common/.well-known/openid-configuration".to_owned(),
         format!("/common/discovery/instance?authorization_endpoint=https://evil.example/{TENANT_ID}/oauth2/v2.0/authorize"),
-        format!("/common/discovery/instance?authorization_endpoint=https://login.microsoftonline.com/evil.example%22/x"),
+        "/common/discovery/instance?authorization_endpoint=https://login.microsoftonline.com/evil.example%22/x".to_owned(),
         format!("/{TENANT_ID}/discovery/keys"),
     ] {
         let answer = service.send_as("evil.example", "GET", &path, "X-Forwarded-Host: evil.example\r\n", b"").await;

@@ -7,7 +7,7 @@ use countersign_core::jose::UnverifiedJwt;
 use countersign_core::jose::alg::Alg;
 use countersign_core::profile::{ENTRA, STRICT};
 use countersign_core::x509::key::PublicKey;
-use countersign_server::store::model::RoleAssignmentRecord;
+use countersign_server::store::model::{FederatedCredentialRecord, RoleAssignmentRecord};
 use countersign_server::store::{Change, LogQuery};
 use countersign_server::well_known::GRAPH;
 use countersign_testkit::identity::{Identity, Spec};
@@ -237,4 +237,66 @@ async fn ids_are_echoed_only_as_guids() {
         answer.refusal();
         assert!(!answer.body.contains(odd) && answer.header("client-request-id").is_empty());
     }
+}
+
+/// A token of a foreign issuer, as a federated credential is used with.
+fn foreign_token(identity: &Identity, issuer: &str, subject: &str, kid: &str) -> String {
+    let encode = |json: serde_json::Value| countersign_core::encoding::encode_base64url(json.to_string().as_bytes());
+    let header = encode(serde_json::json!({"alg": "RS256", "typ": "JWT", "kid": kid}));
+    let claims = encode(serde_json::json!({
+        "iss": issuer, "sub": subject, "aud": "api://AzureADTokenExchange",
+        "nbf": NOW.secs(), "iat": NOW.secs(), "exp": NOW.secs() + 600,
+    }));
+    let input = format!("{header}.{claims}");
+    let signature = AwsLc.signer(&identity.key).unwrap().sign(Alg::Rs256, input.as_bytes()).unwrap();
+    format!("{input}.{}", countersign_core::encoding::encode_base64url(&signature))
+}
+
+#[tokio::test]
+async fn a_federated_token_gets_a_token_and_no_header_causes_a_request() {
+    let service = Service::with_client(&ENTRA).await;
+    let issuer = Identity::rsa(4, &Spec::default());
+    let PublicKey::Rsa(rsa) = issuer.key.public_key().clone() else { panic!("RSA") };
+    let url = countersign_core::encoding::encode_base64url;
+    let jwks = serde_json::json!({"keys": [{"kty": "RSA", "kid": "k1", "use": "sig", "n": url(&rsa.n), "e": url(&rsa.e)}]});
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let private = format!("https://{}", listener.local_addr().unwrap());
+    let credential = |id: &str, issuer: &str, jwks| FederatedCredentialRecord {
+        id: id.into(),
+        name: id.into(),
+        issuer: issuer.into(),
+        subject: "repo:x:ref:main".into(),
+        audiences: vec!["api://AzureADTokenExchange".into()],
+        description: None,
+        jwks,
+    };
+    let mut record = service.running.app.store().application(TENANT_ID, APPLICATION).await.unwrap().unwrap();
+    record.federated_credentials =
+        vec![credential("f1", "https://token.example", Some(jwks)), credential("f2", &private, None)];
+    service.change([Change::UpdateApplication(Box::new(record))]).await;
+    let ask = async |token: String| {
+        let mut request = service.right();
+        request.set_parameter("client_assertion", token);
+        service.ask(&request).await
+    };
+    let right = ask(foreign_token(&issuer, "https://token.example", "repo:x:ref:main", "k1")).await;
+    assert_eq!(verified(&service, &right).await["appidacr"], "2");
+    for (token, code) in [
+        (foreign_token(&issuer, "https://token.example", "repo:x:ref:other", "k1"), 700_213),
+        (foreign_token(&issuer, "https://other.example", "repo:x:ref:main", "k1"), 700_211),
+        (foreign_token(&Identity::rsa(5, &Spec::default()), "https://token.example", "repo:x:ref:main", "k1"), 7_000_274),
+        // A private address is not asked unless the operator allows it.
+        (foreign_token(&issuer, &private, "repo:x:ref:main", "k1"), 501_661),
+    ] {
+        let answer = ask(token).await;
+        let found = answer.refusal();
+        assert!(found == code, "{found} instead of {code}: {}", answer.body);
+    }
+    let mut request = service.right();
+    for member in ["jku", "x5u"] {
+        request.set_header(member, text(&private));
+    }
+    service.ask(&request).await.refusal();
+    assert!(listener.accept().is_err(), "somebody connected");
 }

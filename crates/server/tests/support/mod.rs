@@ -2,8 +2,6 @@
 //!
 //! Used by every test crate of the server. It starts the real thing: store, listener, router.
 
-#![allow(dead_code, reason = "each test crate uses a part of it")]
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
