@@ -8,6 +8,7 @@ pub mod connections;
 pub mod context;
 pub mod error;
 pub mod graph;
+pub mod guard;
 pub mod ops;
 pub mod patience;
 pub mod respond;

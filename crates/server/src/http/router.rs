@@ -10,8 +10,6 @@ use std::sync::Arc;
 use countersign_core::request::EndpointVersion;
 use http::header::{ALLOW, CONNECTION, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, StatusCode, Version};
-use http_body_util::BodyExt as _;
-use http_body_util::combinators::BoxBody;
 use hyper::body::Incoming;
 
 use super::authority::discovery::{self, Version as Api};
@@ -19,12 +17,10 @@ use super::authority::{error_page, instance, token};
 use super::body::{self, BodyError};
 use super::context::Context;
 use super::error::Refusal;
+use super::guard::{Guarded, Panicked};
 use super::respond::{Answer, TEXT, answer, with_ids};
 use super::{graph, ops};
 use crate::app::App;
-
-/// What goes back over the connection.
-pub type Reply = http::Response<BoxBody<bytes::Bytes, axum::Error>>;
 
 /// What a path names.
 #[derive(Debug, PartialEq, Eq)]
@@ -78,10 +74,26 @@ impl<'a> Route<'a> {
 ///
 /// # Errors
 /// None: whatever happens has an answer.
-pub async fn reply(app: Arc<App>, peer: IpAddr, request: Request<Incoming>) -> Result<Reply, Infallible> {
+pub async fn reply(app: Arc<App>, peer: IpAddr, request: Request<Incoming>) -> Result<Answer, Infallible> {
+    let context = {
+        let host = host(request.headers(), request.uri()).unwrap_or_default();
+        Context::of(&app, request.headers(), host, request.uri().query(), peer)
+    };
+    let graph = matches!(Route::of(request.uri().path()), Route::Graph);
+    match Guarded::new(dispatch(&app, &context, request)).await {
+        Ok(reply) => Ok(reply),
+        Err(Panicked) => {
+            app.metrics.failed.count();
+            tracing::error!(trace_id = context.trace_id, correlation_id = context.correlation_id, "answering a request panicked");
+            let failed = Refusal::failed();
+            Ok(if graph { graph::refuse(&app, &context, failed.status) } else { failed.answer(&app, &context) })
+        }
+    }
+}
+
+async fn dispatch(app: &Arc<App>, context: &Context, request: Request<Incoming>) -> Answer {
     let (parts, incoming) = request.into_parts();
     let host = host(&parts.headers, &parts.uri);
-    let context = Context::of(&app, &parts.headers, host.unwrap_or_default(), parts.uri.query(), peer);
     let route = Route::of(parts.uri.path());
     let query = parts.uri.query().unwrap_or_default();
     // RFC 9112 §6.1: such a message may be an attempt at smuggling; whatever follows it is not believed. hyper has removed a
@@ -89,43 +101,43 @@ pub async fn reply(app: Arc<App>, peer: IpAddr, request: Request<Incoming>) -> R
     let close = parts.headers.contains_key(TRANSFER_ENCODING) && parts.version < Version::HTTP_2;
     let mut reply = match route {
         _ if host.is_err() || (host == Ok(None) && parts.version == Version::HTTP_11) => {
-            plain(refuse(&app, &context, &route, &Refusal::bad_request()))
+            refuse(app, context, &route, &Refusal::bad_request())
         }
-        _ if parts.method == Method::OPTIONS => plain(options(&route, &context)),
+        _ if parts.method == Method::OPTIONS => options(&route, context),
         Route::Token(version, tenant) => {
-            plain(if parts.method == Method::POST {
+            if parts.method == Method::POST {
                 match body::read(&parts.headers, incoming).await {
-                    Ok(body) => token::answer(&app, &context, version, &decode(tenant), &parts.headers, parts.uri.query(), &body).await,
-                    Err(BodyError::TooLarge) => token::refuse(&app, &context, &Refusal::too_large()),
-                    Err(BodyError::TooSlow) => token::refuse(&app, &context, &Refusal::too_slow()),
-                    Err(BodyError::Broken) => token::refuse(&app, &context, &Refusal::bad_request()),
+                    Ok(body) => token::answer(app, context, version, &decode(tenant), &parts.headers, parts.uri.query(), &body).await,
+                    Err(BodyError::TooLarge) => token::refuse(app, context, &Refusal::too_large()),
+                    Err(BodyError::TooSlow) => token::refuse(app, context, &Refusal::too_slow()),
+                    Err(BodyError::Broken) => token::refuse(app, context, &Refusal::bad_request()),
                 }
             } else {
-                token::refuse(&app, &context, &Refusal::method(&parts.method, route.methods()))
-            })
+                token::refuse(app, context, &Refusal::method(&parts.method, route.methods()))
+            }
         }
-        Route::Graph => plain(match body::read(&parts.headers, incoming).await {
-            Ok(body) => graph::answer(&app, &context, &parts, &body).await,
-            Err(BodyError::TooLarge) => graph::refuse(&app, &context, StatusCode::PAYLOAD_TOO_LARGE),
-            Err(BodyError::TooSlow) => graph::refuse(&app, &context, StatusCode::REQUEST_TIMEOUT),
-            Err(BodyError::Broken) => graph::refuse(&app, &context, StatusCode::BAD_REQUEST),
-        }),
-        Route::Nothing => plain(Refusal::not_found().answer(&app, &context)),
+        Route::Graph => match body::read(&parts.headers, incoming).await {
+            Ok(body) => graph::answer(app, context, &parts, &body).await,
+            Err(BodyError::TooLarge) => graph::refuse(app, context, StatusCode::PAYLOAD_TOO_LARGE),
+            Err(BodyError::TooSlow) => graph::refuse(app, context, StatusCode::REQUEST_TIMEOUT),
+            Err(BodyError::Broken) => graph::refuse(app, context, StatusCode::BAD_REQUEST),
+        },
+        Route::Nothing => Refusal::not_found().answer(app, context),
         _ if !matches!(parts.method, Method::GET | Method::HEAD) => {
-            plain(Refusal::method(&parts.method, route.methods()).answer(&app, &context))
+            Refusal::method(&parts.method, route.methods()).answer(app, context)
         }
-        Route::Configuration(version, tenant) => plain(discovery::configuration(&app, &context, &decode(tenant), version).await),
-        Route::Keys(tenant) => plain(discovery::keys(&app, &context, &decode(tenant)).await),
-        Route::Instance => plain(instance::answer(&app, &context, query)),
-        Route::ErrorPage => plain(error_page::page(query)),
-        Route::Live => plain(ops::live()),
-        Route::Ready => plain(ops::ready(&app).await),
-        Route::Metrics => plain(ops::metrics(&app)),
+        Route::Configuration(version, tenant) => discovery::configuration(app, context, &decode(tenant), version).await,
+        Route::Keys(tenant) => discovery::keys(app, context, &decode(tenant)).await,
+        Route::Instance => instance::answer(app, context, query),
+        Route::ErrorPage => error_page::page(query),
+        Route::Live => ops::live(),
+        Route::Ready => ops::ready(app).await,
+        Route::Metrics => ops::metrics(app),
     };
     if close {
         reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(reply)
+    reply
 }
 
 fn refuse(app: &App, context: &Context, route: &Route<'_>, refusal: &Refusal) -> Answer {
@@ -141,10 +153,6 @@ fn options(route: &Route<'_>, context: &Context) -> Answer {
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(route.methods()));
     with_ids(&mut response, context);
     response
-}
-
-fn plain(answer: Answer) -> Reply {
-    answer.map(|body| body.map_err(|never| match never {}).boxed())
 }
 
 /// The host a request names: its `Host` header or, in HTTP/2, its authority.
