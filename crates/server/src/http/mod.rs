@@ -1,6 +1,6 @@
 //! HTTP: connections, routes, and the shape of every answer. Nothing here decides; `issue` and the stores do.
 //!
-//! axum's types stay below this folder.
+//! hyper's types stay below this folder.
 
 pub mod authority;
 pub mod body;
