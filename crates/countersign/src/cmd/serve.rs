@@ -1,0 +1,186 @@
+//! `serve`: the token service, until it is told to end.
+
+use std::collections::BTreeMap;
+
+use countersign_server::config::{Config, ConfigError, Sources};
+use countersign_server::start::{ReadyInfo, Server, StartError};
+
+use crate::exit::{Exit, Failure};
+use crate::output::{self, Color, Format};
+
+/// Settings as flags. Each is also a variable `COUNTERSIGN_…` and a key of the settings file; the service lays them over each
+/// other and judges the values, so that a mistake is named with where it came from.
+#[derive(Debug, Default, clap::Args)]
+pub struct Settings {
+    /// Address to listen on, port 0 for a free one [default: 127.0.0.1:8443]
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+    /// Folder for everything the service keeps [default: countersign-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+    /// sqlite:PATH [default: inside the data folder]
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// File with tenants and applications to create (YAML, JSON, JSON Lines)
+    #[arg(long, value_name = "FILE")]
+    seed: Option<String>,
+    /// dev or production [default: dev]
+    #[arg(long)]
+    mode: Option<String>,
+    /// Whose rules are in force: entra or strict [default: entra]
+    #[arg(long)]
+    profile: Option<String>,
+    /// File to write when tokens can be issued
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<String>,
+    /// auto (own CA), off (loopback only), or two PEM files [default: auto]
+    #[arg(long, value_name = "auto|off|CERT,KEY")]
+    tls: Option<String>,
+    /// URL under which clients reach the service
+    #[arg(long, value_name = "URL")]
+    public_url: Vec<String>,
+    /// Addresses whose X-Forwarded headers count
+    #[arg(long, value_name = "CIDR")]
+    behind_proxy: Vec<String>,
+    /// File with the administrator's token [default: in the data folder]
+    #[arg(long, value_name = "FILE")]
+    admin_token_file: Option<String>,
+    /// Fetch keys of federated issuers from private addresses too: allow or refuse [default: refuse]
+    #[arg(long, value_name = "allow|refuse")]
+    private_issuers: Option<String>,
+    /// File with settings [default: countersign.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    config: Option<String>,
+}
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    settings: Settings,
+    /// How the facts of the start are printed
+    #[arg(long, value_enum, default_value_t, env = "COUNTERSIGN_FORMAT", hide_env = true)]
+    format: Format,
+    /// How log lines are written
+    #[arg(long, value_enum, default_value_t, env = "COUNTERSIGN_LOG_FORMAT", hide_env = true)]
+    log_format: Format,
+}
+
+impl Settings {
+    /// The settings in force, and warnings for people.
+    pub fn load(self) -> Result<(Config, Vec<String>), Failure> {
+        let one = |value: Option<String>| value.into_iter().collect::<Vec<_>>();
+        let flags: BTreeMap<String, Vec<String>> = [
+            ("listen", one(self.listen)),
+            ("data", one(self.data)),
+            ("database", one(self.database)),
+            ("seed", one(self.seed)),
+            ("mode", one(self.mode)),
+            ("profile", one(self.profile)),
+            ("ready-file", one(self.ready_file)),
+            ("tls", one(self.tls)),
+            ("public-url", self.public_url),
+            ("behind-proxy", self.behind_proxy),
+            ("admin-token-file", one(self.admin_token_file)),
+            ("private-issuers", one(self.private_issuers)),
+            ("config", one(self.config)),
+        ]
+        .into_iter()
+        .filter(|(_, values)| !values.is_empty())
+        .map(|(name, values)| (name.to_owned(), values))
+        .collect();
+        let failed = |e: ConfigError| Failure::new(if e.is_usage() { Exit::Usage } else { Exit::Unreadable }, e);
+        let mut sources = Sources::gather(flags).map_err(failed)?;
+        sources.known_variables = KNOWN_VARIABLES.iter().map(|v| (*v).to_owned()).collect();
+        Config::load(&sources).map_err(failed)
+    }
+}
+
+/// Variables of other verbs' flags, which `serve` must not call unknown.
+const KNOWN_VARIABLES: &[&str] = &[
+    "COUNTERSIGN_COLOR",
+    "COUNTERSIGN_FORMAT",
+    "COUNTERSIGN_LOG_FORMAT",
+    "COUNTERSIGN_URL",
+    "COUNTERSIGN_TIMEOUT",
+    "COUNTERSIGN_CA_FILE",
+    "COUNTERSIGN_TENANT",
+    "COUNTERSIGN_CLIENT_ID",
+    "COUNTERSIGN_AUTHORITY",
+    "COUNTERSIGN_TOKEN_URL",
+    "COUNTERSIGN_SCOPE",
+    "COUNTERSIGN_AUDIENCE",
+    "COUNTERSIGN_ALG",
+    "COUNTERSIGN_AT",
+    "COUNTERSIGN_PASSWORD_FILE",
+    "COUNTERSIGN_PASSPHRASE_FILE",
+    "COUNTERSIGN_TEST_CACHE",
+    "COUNTERSIGN_BIN",
+];
+
+/// Runs the service until SIGTERM or SIGINT.
+pub fn run(args: Args, color: Color) -> Result<(), Failure> {
+    let (config, warnings) = args.settings.load()?;
+    start_logging(args.log_format, color);
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let profile = config.profile.value;
+    crate::runtime()?.block_on(async {
+        let running = Server::start(config).await.map_err(failure)?;
+        match args.format {
+            Format::Json => {
+                let line = serde_json::to_string(&running.ready).map_err(|e| Failure::new(Exit::Unreadable, e))?;
+                output::data(&format!("{line}\n"))?;
+            }
+            Format::Human => eprint!("{}", banner(&running.ready, profile.name)),
+        }
+        running.run().await;
+        Ok(())
+    })
+}
+
+/// A start that failed: 3 when a flag is to blame, else 2.
+pub fn failure(error: StartError) -> Failure {
+    Failure::new(Exit::Unreadable, error)
+}
+
+/// The same facts as in the ready file, for people.
+fn banner(ready: &ReadyInfo, profile: &str) -> String {
+    let ca = match &ready.ca_file {
+        Some(path) => format!("{}  (SSL_CERT_FILE, REQUESTS_CA_BUNDLE, NODE_EXTRA_CA_CERTS)", path.display()),
+        None => "none".to_owned(),
+    };
+    format!(
+        "countersign {} is ready (profile {profile}, process {})\n\
+         \x20 url          {}\n\
+         \x20 authority    {}\n\
+         \x20 tenant       {}\n\
+         \x20 graph        {}\n\
+         \x20 portal       {}\n\
+         \x20 metrics      {}\n\
+         \x20 CA           {ca}\n\
+         \x20 admin token  {}\n",
+        env!("CARGO_PKG_VERSION"),
+        ready.pid,
+        ready.url,
+        ready.authority,
+        ready.tenant,
+        ready.graph,
+        ready.portal,
+        ready.metrics,
+        ready.admin_token_file.display(),
+    )
+}
+
+/// Log lines to stderr; `RUST_LOG` sets the detail.
+pub fn start_logging(format: Format, color: Color) {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,countersign=info,countersign_server=info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color.on_stderr());
+    // A second start in one process keeps the first subscriber.
+    let _ = match format {
+        Format::Human => builder.with_target(false).compact().try_init(),
+        Format::Json => builder.json().try_init(),
+    };
+}
