@@ -77,6 +77,9 @@ impl Authority {
             return Err(AuthorityError::Tenant(tenant.to_owned()));
         }
         let host = host.trim_end_matches('/');
+        if host.is_empty() {
+            return Err(AuthorityError::NotAUrl(String::new()));
+        }
         let scheme = if host.contains("://") { "" } else { "https://" };
         let url = checked(&format!("{scheme}{host}/{tenant}/oauth2/v2.0/token"))?;
         Ok(Self { audience: url.to_string(), token_endpoint: url, is_entra: true })
@@ -153,7 +156,7 @@ mod tests {
         assert!(matches!(Authority::new("http://login.example", "t"), Err(AuthorityError::Plain(_))));
         assert!(matches!(Authority::public("a/b"), Err(AuthorityError::Tenant(_))));
         assert!(matches!(Authority::public(""), Err(AuthorityError::Tenant(_))));
-        assert!(matches!(Authority::new("", "t"), Err(AuthorityError::NotAUrl(_) | AuthorityError::Plain(_))));
+        assert!(matches!(Authority::new("/", "t"), Err(AuthorityError::NotAUrl(_))));
         assert!(matches!(Authority::new("https://me:pw@login.example", "t"), Err(AuthorityError::NotAUrl(_))));
         assert!(matches!(Authority::token_url("not a url", None), Err(AuthorityError::NotAUrl(_))));
         assert!(Authority::new("http://127.0.0.1:1", "t").is_ok());
