@@ -38,7 +38,10 @@ pub struct CertificateCredential {
 
 impl std::fmt::Debug for CertificateCredential {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CertificateCredential").field("certificate", &self.certificate).field("alg", &self.alg).finish_non_exhaustive()
+        f.debug_struct("CertificateCredential")
+            .field("certificate", &self.certificate)
+            .field("alg", &self.alg)
+            .finish_non_exhaustive()
     }
 }
 
@@ -160,7 +163,13 @@ impl CertificateCredential {
     ///
     /// # Errors
     /// [`CredentialError::Sign`]
-    pub fn assertion(&self, client_id: &str, audience: &str, now: UnixTime, lifetime: i64) -> Result<String, CredentialError> {
+    pub fn assertion(
+        &self,
+        client_id: &str,
+        audience: &str,
+        now: UnixTime,
+        lifetime: i64,
+    ) -> Result<String, CredentialError> {
         let jti = uuid::Uuid::new_v4().to_string();
         let spec = AssertionSpec {
             alg: self.alg,
@@ -245,7 +254,8 @@ mod tests {
         let verifier = identity.certificate.verifier(&AwsLc).unwrap();
         verifier.verify(Alg::Ps256, jwt.compact.signing_input(), &jwt.compact.signature.bytes).unwrap();
 
-        let old = credential.clone().with_alg(Alg::Rs256).unwrap().with_key_identifier(KeyIdentifier::X5t).with_chain(true);
+        let old =
+            credential.clone().with_alg(Alg::Rs256).unwrap().with_key_identifier(KeyIdentifier::X5t).with_chain(true);
         let jwt = UnverifiedJwt::read(&old.assertion("app", "a", now, 600).unwrap()).unwrap();
         assert_eq!(jwt.header.alg.text(), Some("RS256"));
         assert_eq!(jwt.header.x5t.as_ref().and_then(|t| t.bytes()), Some(&identity.certificate.sha1()[..]));

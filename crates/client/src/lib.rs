@@ -27,7 +27,9 @@ pub use credential::{CertificateCredential, Credential, CredentialError};
 pub use error::{ClientError, Refusal, Sent};
 pub use response::Token;
 pub use token_client::{TokenClient, TokenClientOptions};
-pub use transport::{Answer, Answering, Form, Https, Transport, TransportError, TransportOptions, http_client, unreachable};
+pub use transport::{
+    Answer, Answering, Form, Https, Transport, TransportError, TransportOptions, http_client, unreachable,
+};
 
 /// A URL, as every part of this crate takes it.
 pub use reqwest::Url;

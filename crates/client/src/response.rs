@@ -56,7 +56,8 @@ impl Refusal {
         let json: Value = serde_json::from_slice(body).ok()?;
         let description = text(&json, "error_description").unwrap_or_default();
         let listed = json.get("error_codes").and_then(Value::as_array);
-        let mut codes: Vec<u32> = listed.into_iter().flatten().filter_map(|c| u32::try_from(c.as_u64()?).ok()).collect();
+        let mut codes: Vec<u32> =
+            listed.into_iter().flatten().filter_map(|c| u32::try_from(c.as_u64()?).ok()).collect();
         if codes.is_empty() {
             codes = entra::parse::parse(&description).map(|e| e.codes).unwrap_or_default();
         }
@@ -125,7 +126,9 @@ mod tests {
         let r = read(br#"{"error":"invalid_client","error_description":"AADSTS700027: x","error_codes":[700027],"trace_id":"t"}"#);
         let r = r.unwrap();
         assert_eq!((r.codes, r.trace_id.as_deref(), r.status), (vec![700_027], Some("t"), 401));
-        let r = read(br#"{"error":"invalid_client","error_description":"AADSTS700016: Application with identifier 'x'"}"#).unwrap();
+        let r =
+            read(br#"{"error":"invalid_client","error_description":"AADSTS700016: Application with identifier 'x'"}"#)
+                .unwrap();
         assert_eq!(r.codes, [700_016]);
         assert!(read(b"<html>").is_none() && read(br#"{"message":"no"}"#).is_none());
     }

@@ -70,7 +70,11 @@ impl TokenClient {
     ///
     /// # Errors
     /// [`ClientError::Transport`]
-    pub fn new(authority: Authority, client_id: impl Into<String>, credential: Credential) -> Result<Self, ClientError> {
+    pub fn new(
+        authority: Authority,
+        client_id: impl Into<String>,
+        credential: Credential,
+    ) -> Result<Self, ClientError> {
         Self::with_options(authority, client_id, credential, &TokenClientOptions::default())
     }
 
@@ -179,7 +183,8 @@ impl Inner {
         let mut attempt = 1;
         loop {
             let left = self.deadline.checked_sub(began.elapsed()).ok_or_else(|| self.timed_out())?;
-            let outcome = tokio::time::timeout(left, self.ask_once(scope, claims)).await.map_err(|_| self.timed_out())?;
+            let outcome =
+                tokio::time::timeout(left, self.ask_once(scope, claims)).await.map_err(|_| self.timed_out())?;
             let pause = match &outcome {
                 Err(error) if error.is_transient() => error.retry_after().unwrap_or_else(|| back_off(attempt)),
                 _ => return outcome,
@@ -198,7 +203,8 @@ impl Inner {
         let url = self.authority.token_endpoint();
         let at = now();
         let proof = self.credential.parameters(&self.client_id, self.authority.audience(), at)?;
-        let mut form = vec![("grant_type", "client_credentials"), ("client_id", self.client_id.as_str()), ("scope", scope)];
+        let mut form =
+            vec![("grant_type", "client_credentials"), ("client_id", self.client_id.as_str()), ("scope", scope)];
         form.extend(claims.map(|c| ("claims", c)));
         form.extend(proof.iter().map(|(name, value)| (*name, value.expose_secret())));
         let request_id = uuid::Uuid::new_v4().to_string();

@@ -58,7 +58,11 @@ fn gone() -> Result<Answer, TransportError> {
     Err(TransportError::Unreachable { url: "https://x".to_owned(), why: "refused".to_owned() })
 }
 
-fn client(answers: Vec<Result<Answer, TransportError>>, delay: Duration, deadline: Duration) -> (TokenClient, Arc<Seen>) {
+fn client(
+    answers: Vec<Result<Answer, TransportError>>,
+    delay: Duration,
+    deadline: Duration,
+) -> (TokenClient, Arc<Seen>) {
     let seen = Arc::new(Seen::default());
     let script = Script { answers: Mutex::new(answers.into()), seen: Arc::clone(&seen), delay };
     let authority = Authority::new("https://login.example", "contoso.example").unwrap();
@@ -80,7 +84,9 @@ fn many_tasks_share_one_request_and_its_token() {
         let tasks: Vec<_> = (0..50)
             .map(|_| {
                 let client = client.clone();
-                tokio::spawn(async move { client.token("a/.default").await.unwrap().access_token.expose_secret().to_owned() })
+                tokio::spawn(async move {
+                    client.token("a/.default").await.unwrap().access_token.expose_secret().to_owned()
+                })
             })
             .collect();
         for task in tasks {
@@ -92,7 +98,9 @@ fn many_tasks_share_one_request_and_its_token() {
         client.token_with_claims("b/.default", Some("{}")).await.unwrap();
         assert_eq!(seen.requests.load(Ordering::SeqCst), 3);
         let forms = seen.forms.lock().unwrap();
-        assert!(forms[0].starts_with("grant_type=client_credentials&client_id=app&scope=a/.default&client_secret=s3cret&"));
+        assert!(
+            forms[0].starts_with("grant_type=client_credentials&client_id=app&scope=a/.default&client_secret=s3cret&")
+        );
         assert!(forms[2].contains("claims={}&"));
     });
 }
@@ -100,7 +108,8 @@ fn many_tasks_share_one_request_and_its_token() {
 #[test]
 fn waiting_tasks_share_a_refusal_and_later_ones_ask_again() {
     run(async {
-        let refusal = answer(401, r#"{"error":"invalid_client","error_description":"AADSTS7000215: x","error_codes":[7000215]}"#);
+        let refusal =
+            answer(401, r#"{"error":"invalid_client","error_description":"AADSTS7000215: x","error_codes":[7000215]}"#);
         let (client, seen) = client(vec![refusal], Duration::from_millis(50), LONG);
         let tasks: Vec<_> = (0..20)
             .map(|_| {
