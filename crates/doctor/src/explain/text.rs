@@ -1,0 +1,115 @@
+//! A page for the terminal: headings, wrapped prose, blocks as they are.
+
+use std::fmt::Write as _;
+
+use super::Page;
+
+pub(super) fn render(page: &Page, width: usize, color: bool) -> String {
+    let (bold, dim, reset) = if color { ("\x1b[1m", "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
+    let mut out = format!("{bold}{}{reset}\n", wrap(&format!("{}: {}", page.key, page.title), width, ""));
+    for (name, value) in &page.facts {
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{dim}{}{reset}", wrap(&format!("{name}: {value}"), width, "  "));
+    }
+    for (heading, body) in page.sections() {
+        let _ = write!(out, "\n{bold}{heading}{reset}\n\n");
+        section(&mut out, body, width, dim, reset);
+    }
+    out
+}
+
+fn section(out: &mut String, body: &str, width: usize, dim: &str, reset: &str) {
+    let mut paragraph = String::new();
+    let mut in_block = false;
+    for line in body.lines() {
+        if let Some(info) = line.strip_prefix("```") {
+            flush(out, &mut paragraph, width);
+            in_block = !in_block;
+            if in_block && !info.trim().is_empty() {
+                let label = info.trim().strip_prefix("text ").unwrap_or(info.trim());
+                let _ = writeln!(out, "  {dim}[{label}]{reset}");
+            }
+        } else if in_block {
+            // Long lines of a block are broken so that they stay readable; code rarely has any.
+            for piece in pieces(line, width.saturating_sub(4)) {
+                let _ = writeln!(out, "{}", format!("    {piece}").trim_end());
+            }
+        } else if line.trim().is_empty() {
+            flush(out, &mut paragraph, width);
+            out.push('\n');
+        } else if line.starts_with("- ") || line.split_once(". ").is_some_and(|(n, _)| n.len() < 3 && n.bytes().all(|b| b.is_ascii_digit())) {
+            flush(out, &mut paragraph, width);
+            paragraph.push_str(line.trim_end());
+        } else {
+            if !paragraph.is_empty() {
+                paragraph.push(' ');
+            }
+            paragraph.push_str(line.trim());
+        }
+    }
+    flush(out, &mut paragraph, width);
+    while out.ends_with("\n\n") {
+        out.pop();
+    }
+}
+
+fn flush(out: &mut String, paragraph: &mut String, width: usize) {
+    if paragraph.is_empty() {
+        return;
+    }
+    let indent = if paragraph.starts_with("- ") { "  " } else { "" };
+    out.push_str(&wrap(&plain(paragraph), width, indent));
+    out.push('\n');
+    paragraph.clear();
+}
+
+/// `[text](target)` becomes the text, `<url>` the URL; the rest of Markdown reads well as it is.
+fn plain(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('[') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let link = rest.find("](").and_then(|middle| rest[middle..].find(')').map(|end| (middle, middle + end)));
+        match link {
+            Some((middle, end)) if !rest[1..middle].contains('[') => {
+                out.push_str(&rest[1..middle]);
+                rest = &rest[end + 1..];
+            }
+            _ => {
+                out.push('[');
+                rest = &rest[1..];
+            }
+        }
+    }
+    out.push_str(rest);
+    out.replace("<https://", "https://").replace('>', "")
+}
+
+fn wrap(text: &str, width: usize, indent: &str) -> String {
+    let mut out = String::new();
+    let mut column = 0;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if column > 0 && column + 1 + length > width {
+            out.push('\n');
+            out.push_str(indent);
+            column = indent.len();
+        } else if column > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += length;
+    }
+    out
+}
+
+/// A line in pieces of at most `width` characters.
+fn pieces(line: &str, width: usize) -> Vec<String> {
+    let characters: Vec<char> = line.chars().collect();
+    if characters.is_empty() {
+        return vec![String::new()];
+    }
+    characters.chunks(width.max(20)).map(|c| c.iter().collect()).collect()
+}
