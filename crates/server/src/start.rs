@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -189,6 +190,24 @@ impl Server {
         Self::start_at(config, Arc::new(SystemClock)).await
     }
 
+    /// Starts a service, says so, and runs it until the process is told to end (SIGTERM, SIGINT). A signal that comes before
+    /// the service is ready ends it as well.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn serve(config: Config, ready: impl FnOnce(&ReadyInfo)) -> Result<(), StartError> {
+        let mut end = EndSignals::listen();
+        let running = tokio::select! {
+            started = Self::start(config) => started?,
+            () = end.come() => return Ok(()),
+        };
+        ready(&running.ready);
+        end.come().await;
+        tracing::info!("ending");
+        running.shutdown().await;
+        Ok(())
+    }
+
     /// As [`Self::start`], by another clock.
     ///
     /// # Errors
@@ -197,6 +216,10 @@ impl Server {
         let listen = config.listen.value.to_string();
         let refused = |cause| StartError::Listen { address: listen.clone(), cause };
         prepare_folder(&config.data.value)?;
+        if let Some(file) = &config.ready_file.value {
+            // One that was left speaks of another process.
+            let _ = std::fs::remove_file(file);
+        }
         let listener =
             TcpListener::bind((config.listen.value.host.as_str(), config.listen.value.port)).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
@@ -301,17 +324,6 @@ impl Running {
         if let Err(error) = self.app.store().close().await {
             tracing::warn!(%error, "the store could not be closed cleanly");
         }
-        if let Some(file) = &self.app.config.ready_file.value {
-            // It speaks of a service that is no more.
-            let _ = std::fs::remove_file(file);
-        }
-    }
-
-    /// Runs until the process is told to end (SIGTERM, SIGINT), then ends the service.
-    pub async fn run(self) {
-        told_to_end().await;
-        tracing::info!("ending");
-        self.shutdown().await;
     }
 
     fn write_ready_file(&self) -> Result<(), StartError> {
@@ -323,22 +335,39 @@ impl Running {
     }
 }
 
+/// The signals that end the process in good order. While it lives they do not end it by themselves.
 #[cfg(unix)]
-async fn told_to_end() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        // Without handlers the signals end the process, as they do by default.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = interrupt.recv() => {}
+struct EndSignals(Vec<tokio::signal::unix::Signal>);
+
+#[cfg(unix)]
+impl EndSignals {
+    fn listen() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        // A handler that cannot be set up leaves the signal's default, which ends the process too.
+        Self([SignalKind::terminate(), SignalKind::interrupt()].into_iter().filter_map(|k| signal(k).ok()).collect())
+    }
+
+    async fn come(&mut self) {
+        std::future::poll_fn(|cx| {
+            if self.0.iter_mut().any(|s| s.poll_recv(cx).is_ready()) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 }
 
+/// The signal that ends the process in good order.
 #[cfg(not(unix))]
-async fn told_to_end() {
-    let _ = tokio::signal::ctrl_c().await;
+struct EndSignals;
+
+#[cfg(not(unix))]
+impl EndSignals {
+    fn listen() -> Self {
+        Self
+    }
+
+    async fn come(&mut self) {
+        let _ = tokio::signal::ctrl_c().await;
+    }
 }
 
 fn prepare_folder(data: &Path) -> Result<(), StartError> {

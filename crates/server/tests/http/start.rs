@@ -41,13 +41,13 @@ async fn keys_tokens_and_registrations_outlive_a_restart() {
 }
 
 #[tokio::test]
-async fn ready_file_tells_where_and_goes_with_the_service() {
+async fn ready_file_tells_where_and_is_never_a_stale_one() {
     let folder = tempfile::tempdir().unwrap();
-    let mut config = config(&folder);
     let file = folder.path().join("ready.json");
-    config.ready_file.value = Some(file.clone());
-    config.tls.value = Tls::Auto;
-    let running = start(config, NOW).await.unwrap();
+    let mut right = config(&folder);
+    right.ready_file.value = Some(file.clone());
+    right.tls.value = Tls::Auto;
+    let running = start(right, NOW).await.unwrap();
     let ready: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
     let names: Vec<&String> = ready.as_object().unwrap().keys().collect();
     assert_eq!(names, ["pid", "url", "authority", "tenant", "graph", "portal", "ca_file", "admin_token_file", "metrics"]);
@@ -56,7 +56,11 @@ async fn ready_file_tells_where_and_goes_with_the_service() {
     assert_eq!(ready["authority"], format!("{url}/{}", countersign_server::start::DEFAULT_TENANT));
     assert!(std::path::Path::new(ready["ca_file"].as_str().unwrap()).is_file());
     running.shutdown().await;
-    assert!(!file.exists());
+    let mut wrong = config(&folder);
+    wrong.ready_file.value = Some(file.clone());
+    wrong.admin_token_file.value = Some(folder.path().join("none"));
+    assert!(fails(wrong).await.contains("none"));
+    assert!(!file.exists(), "a start that failed left the ready file of an earlier one");
 }
 
 #[cfg(unix)]

@@ -97,10 +97,8 @@ pub(super) async fn create(call: &Call<'_>, body: Node) -> Outcome {
 
 /// `GET /applications/{id}`; `key` of certificates comes only with `$select=keyCredentials`.
 pub(super) async fn read(call: &Call<'_>, segment: &str) -> Outcome {
+    call.needs(READ)?;
     let record = find(call, segment).await?;
-    if !is_self(call, &record) {
-        call.needs(READ)?;
-    }
     call.options.expands_only(&["owners", "federatedIdentityCredentials"])?;
     let with_keys = call.options.selects("keyCredentials");
     let mut shown = call.options.selected(application::show(&record, &call.tenant, with_keys));
@@ -115,7 +113,7 @@ pub(super) async fn read(call: &Call<'_>, segment: &str) -> Outcome {
     })
 }
 
-/// Whether the caller is the application itself: it may read itself, and roll its own keys.
+/// Whether the caller is the application itself: it may roll its own keys, and nothing else without a role.
 pub(super) fn is_self(call: &Call<'_>, record: &ApplicationRecord) -> bool {
     matches!(&call.caller, crate::admin::Caller::Application { app_id, .. } if *app_id == record.app_id)
 }
