@@ -8,9 +8,13 @@ use countersign_server::start::{ReadyInfo, Server, StartError};
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Color, Format};
 
+/// Heading of the settings in help; by it they are told from flags of a verb's own.
+pub const SETTINGS_HEADING: &str = "Settings of the service";
+
 /// Settings as flags. Each is also a variable `COUNTERSIGN_…` and a key of the settings file; the service lays them over each
 /// other and judges the values, so that a mistake is named with where it came from.
 #[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = SETTINGS_HEADING)]
 pub struct Settings {
     /// Address to listen on, port 0 for a free one [default: 127.0.0.1:8443]
     #[arg(long, value_name = "HOST:PORT")]
@@ -59,10 +63,10 @@ pub struct Args {
     #[command(flatten)]
     settings: Settings,
     /// How the facts of the start are printed
-    #[arg(long, value_enum, default_value_t, env = "COUNTERSIGN_FORMAT", hide_env = true)]
+    #[arg(long, value_enum, default_value_t)]
     format: Format,
     /// How log lines are written
-    #[arg(long, value_enum, default_value_t, env = "COUNTERSIGN_LOG_FORMAT", hide_env = true)]
+    #[arg(long, value_enum, default_value_t)]
     log_format: Format,
 }
 
@@ -91,32 +95,14 @@ impl Settings {
         .collect();
         let failed = |e: ConfigError| Failure::new(if e.is_usage() { Exit::Usage } else { Exit::Unreadable }, e);
         let mut sources = Sources::gather(flags).map_err(failed)?;
-        sources.known_variables = KNOWN_VARIABLES.iter().map(|v| (*v).to_owned()).collect();
+        sources.known_variables = crate::args::variables();
+        sources.known_variables.extend(KNOWN_VARIABLES.map(str::to_owned));
         Config::load(&sources).map_err(failed)
     }
 }
 
-/// Variables of other verbs' flags, which `serve` must not call unknown.
-const KNOWN_VARIABLES: &[&str] = &[
-    "COUNTERSIGN_COLOR",
-    "COUNTERSIGN_FORMAT",
-    "COUNTERSIGN_LOG_FORMAT",
-    "COUNTERSIGN_URL",
-    "COUNTERSIGN_TIMEOUT",
-    "COUNTERSIGN_CA_FILE",
-    "COUNTERSIGN_TENANT",
-    "COUNTERSIGN_CLIENT_ID",
-    "COUNTERSIGN_AUTHORITY",
-    "COUNTERSIGN_TOKEN_URL",
-    "COUNTERSIGN_SCOPE",
-    "COUNTERSIGN_AUDIENCE",
-    "COUNTERSIGN_ALG",
-    "COUNTERSIGN_AT",
-    "COUNTERSIGN_PASSWORD_FILE",
-    "COUNTERSIGN_PASSPHRASE_FILE",
-    "COUNTERSIGN_TEST_CACHE",
-    "COUNTERSIGN_BIN",
-];
+/// Variables that belong to no flag: a token for `app` and `credential`, and those of this repository's own tests.
+const KNOWN_VARIABLES: [&str; 3] = ["COUNTERSIGN_ACCESS_TOKEN", "COUNTERSIGN_TEST_CACHE", "COUNTERSIGN_BIN"];
 
 /// Runs the service until SIGTERM or SIGINT.
 pub fn run(args: Args, color: Color) -> Result<(), Failure> {
@@ -126,18 +112,20 @@ pub fn run(args: Args, color: Color) -> Result<(), Failure> {
         tracing::warn!("{warning}");
     }
     let profile = config.profile.value;
-    crate::runtime()?.block_on(async {
-        let running = Server::start(config).await.map_err(failure)?;
-        match args.format {
-            Format::Json => {
-                let line = serde_json::to_string(&running.ready).map_err(|e| Failure::new(Exit::Unreadable, e))?;
-                output::data(&format!("{line}\n"))?;
+    let mut announced = Ok(());
+    let announce = |ready: &ReadyInfo| {
+        announced = match args.format {
+            Format::Json => serde_json::to_string(ready)
+                .map_err(|e| Failure::new(Exit::Unreadable, e))
+                .and_then(|line| output::data(&format!("{line}\n"))),
+            Format::Human => {
+                eprint!("{}", banner(ready, profile.name));
+                Ok(())
             }
-            Format::Human => eprint!("{}", banner(&running.ready, profile.name)),
-        }
-        running.run().await;
-        Ok(())
-    })
+        };
+    };
+    crate::runtime()?.block_on(Server::serve(config, announce)).map_err(failure)?;
+    announced
 }
 
 /// A start that failed: 3 when a flag is to blame, else 2.
