@@ -54,15 +54,15 @@ def changed(members: dict, changes: dict) -> dict:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def sign(alg: str, key, signing_input: bytes, salt: int = 32) -> bytes:
-    """The signature over the text as it will be sent."""
+def sign(alg: str, key, signing_input: bytes, salt: int | None = None) -> bytes:
+    """The signature over the text as it will be sent; PS* with a salt as long as the digest (RFC 7518, 3.5) unless told."""
     if alg.startswith("HS"):
         return hmac.new(key, signing_input, getattr(hashlib, f"sha{alg[2:]}")).digest()
     digest = HASHES[alg[2:]]()
     if alg.startswith("RS"):
         return key.sign(signing_input, padding.PKCS1v15(), digest)
     if alg.startswith("PS"):
-        return key.sign(signing_input, padding.PSS(padding.MGF1(digest), salt), digest)
+        return key.sign(signing_input, padding.PSS(padding.MGF1(digest), digest.digest_size if salt is None else salt), digest)
     if alg == "ES256":
         from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -71,7 +71,7 @@ def sign(alg: str, key, signing_input: bytes, salt: int = 32) -> bytes:
     raise ValueError(alg)
 
 
-def compact(head, body, key, alg: str | None = None, salt: int = 32, pad: bool = False) -> str:
+def compact(head, body, key, alg: str | None = None, salt: int | None = None, pad: bool = False) -> str:
     """Three segments. `head` and `body` are dicts, or ready JSON text where a dict could not say it."""
     head_text = head if isinstance(head, str) else json.dumps(head, separators=(",", ":"))
     body_text = body if isinstance(body, str) else json.dumps(body, separators=(",", ":"))
