@@ -17,7 +17,7 @@ use crate::directory::Directory;
 use crate::resources::{application, service_principal, trust};
 use crate::secrets::Secrets;
 use crate::seed::document::Source;
-use crate::seed::{APPLIED, Loader, Mode, FileError, Summary};
+use crate::seed::{APPLIED, FileError, Loader, Mode, Summary};
 use crate::start::default_tenant;
 use crate::store::model::{ApplicationRecord, TenantRecord};
 use crate::store::{Change, Filter, Page, Store, StoreError};
@@ -105,7 +105,13 @@ const STEP: u32 = 500;
 ///
 /// # Errors
 /// [`StateError`]; what was written until then is not to be used.
-pub async fn export(store: &dyn Store, out: &mut (dyn Write + Send), form: Form, keys: Option<&Json>, now: UnixTime) -> Result<Exported, StateError> {
+pub async fn export(
+    store: &dyn Store,
+    out: &mut (dyn Write + Send),
+    form: Form,
+    keys: Option<&Json>,
+    now: UnixTime,
+) -> Result<Exported, StateError> {
     let version = store.directory_version().await?;
     let mut writer = Writer { out, form, with_digests: keys.is_some(), done: Exported::default() };
     writer.begin(now)?;
@@ -201,7 +207,8 @@ impl Writer<'_> {
     async fn application(&mut self, store: &dyn Store, record: &ApplicationRecord) -> Result<Json, StateError> {
         let mut item = application::export(record, self.with_digests);
         if !self.with_digests {
-            self.done.secrets_left_out += record.password_credentials.iter().filter(|p| p.digest.is_some()).count() as u64;
+            self.done.secrets_left_out +=
+                record.password_credentials.iter().filter(|p| p.digest.is_some()).count() as u64;
         }
         let principal = store.service_principal_of(&record.tenant_id, &record.app_id).await?;
         let shown = principal.as_ref().map_or(Json::Null, service_principal::export);

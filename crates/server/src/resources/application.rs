@@ -12,7 +12,10 @@ use super::fault::{Fault, Path, shown};
 use super::fields::Fields;
 use super::roles::Grant;
 use super::tree::{Node, Value};
-use super::{MAX_CREDENTIALS, Origin, Reading, certificate, federated, key_credentials, password, roles, service_principal, trust};
+use super::{
+    MAX_CREDENTIALS, Origin, Reading, certificate, federated, key_credentials, password, roles, service_principal,
+    trust,
+};
 use crate::store::model::{ApplicationRecord, CertificateAuthorityRecord, KeyCredentialRecord, TenantRecord};
 use crate::well_known;
 
@@ -32,12 +35,28 @@ const CONVENIENCE: &[&str] =
     &["certificateFiles", "federatedIdentityCredentials", "grantedRoles", "servicePrincipal", "tenantId"];
 /// Members that the service gives; what a caller writes there never takes effect.
 const READ_ONLY: &[&str] = &[
-    "id", "appId", "createdDateTime", "deletedDateTime", "publisherDomain", "verifiedPublisher", "certification",
-    "applicationTemplateId", "createdByAppId", "disabledByMicrosoftStatus", "uniqueName", "secretText", "owners",
+    "id",
+    "appId",
+    "createdDateTime",
+    "deletedDateTime",
+    "publisherDomain",
+    "verifiedPublisher",
+    "certification",
+    "applicationTemplateId",
+    "createdByAppId",
+    "disabledByMicrosoftStatus",
+    "uniqueName",
+    "secretText",
+    "owners",
 ];
 /// Members that become fields of the record.
 const FIELDS: &[&str] = &[
-    "displayName", "identifierUris", "keyCredentials", "passwordCredentials", "appRoles", "trustedCertificateSubjects",
+    "displayName",
+    "identifierUris",
+    "keyCredentials",
+    "passwordCredentials",
+    "appRoles",
+    "trustedCertificateSubjects",
 ];
 /// Complex members that a PATCH merges member by member, as Graph does.
 const MERGED: &[&str] = &["api", "info", "parentalControlSettings", "publicClient", "spa", "web"];
@@ -95,7 +114,12 @@ pub fn update(
 ///
 /// # Errors
 /// The first rule that is broken.
-pub fn from_file(node: &Node, path: &Path<'_>, tenant: &TenantRecord, reading: &mut Reading<'_>) -> Result<FromFile, Fault> {
+pub fn from_file(
+    node: &Node,
+    path: &Path<'_>,
+    tenant: &TenantRecord,
+    reading: &mut Reading<'_>,
+) -> Result<FromFile, Fault> {
     let fields = Fields::of(node, path)?;
     let app_id = fields.guid("appId")?.ok_or_else(|| fields.fault("appId", "missing; it is required"))?;
     if well_known::by_identifier(&app_id).is_some() {
@@ -132,7 +156,11 @@ pub fn from_file(node: &Node, path: &Path<'_>, tenant: &TenantRecord, reading: &
     let principal = service_principal::of_application(&record, &fields, reading)?;
     let grants = roles::grants(&fields)?;
     if let (None, Some(grant)) = (&principal, grants.first()) {
-        return Err(roles::grant_fault(grant, "role", "the application has no service principal that could hold a role".to_owned()));
+        return Err(roles::grant_fault(
+            grant,
+            "role",
+            "the application has no service principal that could hold a role".to_owned(),
+        ));
     }
     Ok(FromFile { application: record, principal, grants })
 }
@@ -145,7 +173,9 @@ fn take(
     reading: &mut Reading<'_>,
 ) -> Result<(), Fault> {
     if let Some((found, what)) = certificate::find_private_key_beside_keys(fields.node) {
-        let message = format!("the value holds {what}; it was not kept. Treat that key as exposed if it left its machine for this");
+        let message = format!(
+            "the value holds {what}; it was not kept. Treat that key as exposed if it left its machine for this"
+        );
         return Err(Fault::at(found.at, fields.path, message));
     }
     if let Some(name) = fields.text("displayName", MAX_NAME)? {
@@ -179,12 +209,15 @@ fn take(
     }
     for member in fields.members() {
         let name = member.name.as_str();
-        let own = FIELDS.contains(&name) || READ_ONLY.contains(&name) || name.starts_with('@') || name.contains("@odata.");
+        let own =
+            FIELDS.contains(&name) || READ_ONLY.contains(&name) || name.starts_with('@') || name.contains("@odata.");
         if own || (reading.origin == Origin::File && CONVENIENCE.contains(&name)) {
             continue;
         }
         if CONVENIENCE.contains(&name) {
-            return Err(fields.fault(name, "no member of an application; see the Graph call of its own, or the seed file"));
+            return Err(
+                fields.fault(name, "no member of an application; see the Graph call of its own, or the seed file")
+            );
         }
         put(&mut record.document, name, member.node.to_json());
     }
@@ -255,7 +288,9 @@ fn identifier_uris(fields: &Fields<'_>) -> Result<Option<Vec<String>>, Fault> {
             !rest.is_empty()
                 && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
                 && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
-        }) && !uri.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"' | '\\' | '?' | '#'));
+        }) && !uri
+            .chars()
+            .any(|c| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"' | '\\' | '?' | '#'));
         if !fits {
             return refuse(format!("`{}` is no URI like api://payroll or https://contoso.example/payroll", shown(uri)));
         }
@@ -269,7 +304,11 @@ fn identifier_uris(fields: &Fields<'_>) -> Result<Option<Vec<String>>, Fault> {
     Ok(Some(uris))
 }
 
-fn certificate_files(keys: &mut Vec<KeyCredentialRecord>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> Result<(), Fault> {
+fn certificate_files(
+    keys: &mut Vec<KeyCredentialRecord>,
+    fields: &Fields<'_>,
+    reading: &mut Reading<'_>,
+) -> Result<(), Fault> {
     let names = fields.texts("certificateFiles", MAX_CREDENTIALS, 4096)?.unwrap_or_default();
     let list = fields.path.member("certificateFiles");
     for (i, name) in names.iter().enumerate() {
@@ -339,7 +378,10 @@ pub fn export(record: &ApplicationRecord, with_digests: bool) -> Map<String, Jso
     let lists = [
         ("identifierUris", record.identifier_uris.clone().into()),
         ("keyCredentials", record.key_credentials.iter().map(|k| key_credentials::show(k, true)).collect()),
-        ("passwordCredentials", record.password_credentials.iter().map(|p| password::export(p, with_digests)).collect()),
+        (
+            "passwordCredentials",
+            record.password_credentials.iter().map(|p| password::export(p, with_digests)).collect(),
+        ),
         ("federatedIdentityCredentials", record.federated_credentials.iter().map(federated::export).collect()),
         ("trustedCertificateSubjects", trust::show_subjects(&record.trusted_subjects)),
         ("appRoles", record.app_roles.iter().map(roles::show).collect()),

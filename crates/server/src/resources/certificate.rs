@@ -21,9 +21,11 @@ pub fn read_key(text: &str) -> Result<Certificate, String> {
         let what = keyfile::read(text.as_bytes(), None);
         return Err(match refusal(&what) {
             Some(refusal) => refusal,
-            None => "PEM text as it stands; `key` takes base64 of the certificate's DER, which is the text between its \
+            None => {
+                "PEM text as it stands; `key` takes base64 of the certificate's DER, which is the text between its \
                      BEGIN and END lines without the line breaks"
-                .to_owned(),
+                    .to_owned()
+            }
         });
     }
     let bytes = encoding::decode_base64(text).map_err(|error| match error {
@@ -38,9 +40,8 @@ pub fn read_key(text: &str) -> Result<Certificate, String> {
         return Err("empty; `key` takes base64 of the certificate's DER".to_owned());
     }
     if bytes.bytes.first() == Some(&0x30) {
-        return Certificate::from_der(&bytes.bytes).map_err(|error| {
-            refusal(&keyfile::read(&bytes.bytes, None)).unwrap_or_else(|| error.to_string())
-        });
+        return Certificate::from_der(&bytes.bytes)
+            .map_err(|error| refusal(&keyfile::read(&bytes.bytes, None)).unwrap_or_else(|| error.to_string()));
     }
     one_certificate(&bytes.bytes)
 }
@@ -61,11 +62,7 @@ pub fn read_file(bytes: &[u8]) -> Result<(Certificate, Option<&'static str>), St
         None => Err(format!(
             "{}, where a certificate is needed (PEM or DER){}",
             file.describe(),
-            if warning.is_some() {
-                "; the certificate of that key is what is registered, never the key"
-            } else {
-                ""
-            }
+            if warning.is_some() { "; the certificate of that key is what is registered, never the key" } else { "" }
         )),
     }
 }
@@ -128,10 +125,14 @@ pub fn find_private_key(node: &Node) -> Option<(&Node, &'static str)> {
 pub fn find_private_key_beside_keys(application: &Node) -> Option<(&Node, &'static str)> {
     let Value::Object(members) = &application.value else { return find_private_key(application) };
     members.iter().find_map(|member| match &member.node.value {
-        Value::List(entries) if member.name == "keyCredentials" => entries.iter().find_map(|entry| match &entry.value {
-            Value::Object(inner) => inner.iter().filter(|m| m.name != "key").find_map(|m| find_private_key(&m.node)),
-            _ => find_private_key(entry),
-        }),
+        Value::List(entries) if member.name == "keyCredentials" => {
+            entries.iter().find_map(|entry| match &entry.value {
+                Value::Object(inner) => {
+                    inner.iter().filter(|m| m.name != "key").find_map(|m| find_private_key(&m.node))
+                }
+                _ => find_private_key(entry),
+            })
+        }
         _ => match private_material(&member.name) {
             Some(what) => Some((application, what)),
             None => find_private_key(&member.node),
@@ -184,7 +185,9 @@ fn one_certificate(bytes: &[u8]) -> Result<Certificate, String> {
     let mut certificates = file.certificates();
     match (certificates.next(), certificates.count(), file.problems.first()) {
         (Some(one), 0, None) => Ok(one.clone()),
-        (Some(_), 0, Some(_)) => Err("PEM text that is damaged; `key` takes base64 of the certificate's DER".to_owned()),
+        (Some(_), 0, Some(_)) => {
+            Err("PEM text that is damaged; `key` takes base64 of the certificate's DER".to_owned())
+        }
         (Some(_), more, _) => Err(format!(
             "PEM text with {} certificates; register the leaf alone, one entry for each certificate",
             more + 1
@@ -202,18 +205,18 @@ fn refusal(file: &KeyFile) -> Option<String> {
         return Some(holds("a private key"));
     }
     file.items.iter().find_map(|item| match &item.kind {
-        ItemKind::CertificateRequest => Some(
-            "a certificate request; register the certificate that was issued for it".to_owned(),
-        ),
-        ItemKind::PublicKey(_) => {
-            Some("a bare public key; register the certificate that carries it".to_owned())
+        ItemKind::CertificateRequest => {
+            Some("a certificate request; register the certificate that was issued for it".to_owned())
         }
+        ItemKind::PublicKey(_) => Some("a bare public key; register the certificate that carries it".to_owned()),
         _ => None,
     })
 }
 
 fn holds(what: &str) -> String {
-    format!("{what}; register the certificate alone. Nothing of it was kept; treat that key as exposed if it left its machine for this")
+    format!(
+        "{what}; register the certificate alone. Nothing of it was kept; treat that key as exposed if it left its machine for this"
+    )
 }
 
 #[cfg(test)]
@@ -253,7 +256,7 @@ mod tests {
 
     #[test]
     fn refuses_whatever_else_people_paste_and_shows_none_of_it() {
-        let Made { certificate, pem, key_pem, key_der, .. } = rsa();
+        let Made { certificate, pem, key_pem, key_der } = rsa();
         let both = format!("{pem}{key_pem}");
         let reversed = format!("{key_pem}{pem}");
         let unfinished = format!("{pem}{}", key_pem.split("-----END").next().unwrap());

@@ -94,8 +94,7 @@ impl fmt::Display for Path<'_> {
 
 /// The head of a value from outside, fit for a message: at most 60 characters, nothing that could act on a terminal.
 pub fn shown(text: &str) -> String {
-    let mut out: String =
-        text.chars().take(SHOWN).map(|c| if c.is_control() || c == '`' { '?' } else { c }).collect();
+    let mut out: String = text.chars().take(SHOWN).map(|c| if c.is_control() || c == '`' { '?' } else { c }).collect();
     if text.chars().nth(SHOWN).is_some() {
         out.push('…');
     }

@@ -30,7 +30,8 @@ pub fn create(
 ) -> Result<FederatedCredentialRecord, Fault> {
     let fields = Fields::of(node, path)?;
     if others.len() >= MAX_FEDERATED {
-        let message = format!("the application has {MAX_FEDERATED} federated identity credentials already, the most it may have");
+        let message =
+            format!("the application has {MAX_FEDERATED} federated identity credentials already, the most it may have");
         return Err(Fault::at(node.at, path, message).coded("Directory_QuotaExceeded"));
     }
     let name = name(&fields)?;
@@ -67,7 +68,9 @@ pub fn update(
     let fields = Fields::of(node, &root)?;
     let mut record = old.clone();
     if fields.text("name", MAX_TEXT)?.is_some_and(|name| name != old.name) {
-        return Err(fields.fault("name", format!("`{}` cannot be changed; delete the credential and create another", old.name)));
+        return Err(
+            fields.fault("name", format!("`{}` cannot be changed; delete the credential and create another", old.name))
+        );
     }
     if fields.has("issuer") {
         fields.required_text("issuer", MAX_TEXT)?.clone_into(&mut record.issuer);
@@ -130,14 +133,20 @@ fn audiences(fields: &Fields<'_>) -> Result<Option<Vec<String>>, Fault> {
     Ok(Some(list))
 }
 
-fn check(others: &[FederatedCredentialRecord], record: &FederatedCredentialRecord, fields: &Fields<'_>) -> Result<(), Fault> {
+fn check(
+    others: &[FederatedCredentialRecord],
+    record: &FederatedCredentialRecord,
+    fields: &Fields<'_>,
+) -> Result<(), Fault> {
     const TWICE: &str = "Request_MultipleObjectsWithSameKeyValue";
     if fields.present("claimsMatchingExpression").is_some() {
         return Err(fields.fault("claimsMatchingExpression", "not supported here; give `subject`"));
     }
     for other in others {
         if other.name == record.name {
-            return Err(fields.fault("name", format!("`{}` is the name of another credential of this application", other.name)).coded(TWICE));
+            return Err(fields
+                .fault("name", format!("`{}` is the name of another credential of this application", other.name))
+                .coded(TWICE));
         }
         if other.issuer == record.issuer && other.subject == record.subject {
             let message = format!("issuer and subject together are those of the credential `{}` already", other.name);
@@ -158,7 +167,8 @@ fn keys(fields: &Fields<'_>, reading: &Reading<'_>) -> Result<Option<Json>, Faul
         (Some(node), None) => ("jwks", node.clone()),
         (None, Some(name)) => {
             let bytes = reading.means.read_file(name).map_err(|message| fields.fault("jwksFile", message))?;
-            let text = String::from_utf8(bytes).map_err(|_| fields.fault("jwksFile", format!("{} is no text", shown(name))))?;
+            let text = String::from_utf8(bytes)
+                .map_err(|_| fields.fault("jwksFile", format!("{} is no text", shown(name))))?;
             let text = text.trim_start_matches('\u{feff}');
             let node = tree::read_json(text, 1)
                 .map_err(|fault| fields.fault("jwksFile", format!("{}:{}: {fault}", shown(name), fault.at.line)))?;
@@ -171,13 +181,13 @@ fn keys(fields: &Fields<'_>, reading: &Reading<'_>) -> Result<Option<Json>, Faul
     if let Some((_, what)) = certificate::find_private_key(&node) {
         return Err(fields.fault(member, format!("holds {what}; give the issuer's public keys alone")));
     }
-    let usable = |key: &Node| matches!(key.get("kty").map(|k| &k.value), Some(Value::Text(kty)) if kty == "RSA" || kty == "EC");
+    let usable =
+        |key: &Node| matches!(key.get("kty").map(|k| &k.value), Some(Value::Text(kty)) if kty == "RSA" || kty == "EC");
     if !list.iter().any(usable) {
         return Err(fields.fault(member, "the JWK Set holds no RSA or EC key"));
     }
     Ok(Some(node.to_json()))
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -197,7 +207,12 @@ mod tests {
         value
     }
 
-    fn read(origin: Origin, others: &[FederatedCredentialRecord], value: &Json, means: &mut Counting) -> Result<FederatedCredentialRecord, Fault> {
+    fn read(
+        origin: Origin,
+        others: &[FederatedCredentialRecord],
+        value: &Json,
+        means: &mut Counting,
+    ) -> Result<FederatedCredentialRecord, Fault> {
         create(others, &Node::from_json(value), &Path::root(), &mut Reading::new(origin, UnixTime::EPOCH, means))
     }
 
@@ -222,8 +237,12 @@ mod tests {
         for (value, member) in &cases {
             assert_eq!(read(Origin::Graph, &others, value, means).unwrap_err().path, *member, "{value}");
         }
-        let full: Vec<_> = (0..20).map(|i| FederatedCredentialRecord { name: format!("n{i}"), ..others[0].clone() }).collect();
-        assert_eq!(read(Origin::Graph, &full, &with(json!({"name": "n20"})), means).unwrap_err().code, Some("Directory_QuotaExceeded"));
+        let full: Vec<_> =
+            (0..20).map(|i| FederatedCredentialRecord { name: format!("n{i}"), ..others[0].clone() }).collect();
+        assert_eq!(
+            read(Origin::Graph, &full, &with(json!({"name": "n20"})), means).unwrap_err().code,
+            Some("Directory_QuotaExceeded")
+        );
     }
 
     #[test]

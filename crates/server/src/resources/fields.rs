@@ -85,9 +85,9 @@ impl<'a> Fields<'a> {
     /// Another type, or no GUID of the form 8-4-4-4-12.
     pub fn guid(&self, name: &str) -> Result<Option<String>, Fault> {
         let Some(text) = self.text(name, 256)? else { return Ok(None) };
-        read_guid(text).map(Some).ok_or_else(|| {
-            self.fault(name, format!("`{}` is no GUID (8-4-4-4-12 hexadecimal digits)", shown(text)))
-        })
+        read_guid(text)
+            .map(Some)
+            .ok_or_else(|| self.fault(name, format!("`{}` is no GUID (8-4-4-4-12 hexadecimal digits)", shown(text))))
     }
 
     /// A point in time as Graph writes it (RFC 3339).
@@ -195,8 +195,16 @@ mod tests {
 
     #[test]
     fn guids_are_read_in_any_case_and_nothing_else_is() {
-        assert_eq!(read_guid("8B76B6D9-4732-4558-A4B5-40D5FF2ED6EF").as_deref(), Some("8b76b6d9-4732-4558-a4b5-40d5ff2ed6ef"));
-        for text in ["", "8b76b6d9473245583a4b540d5ff2ed6ef", "{8b76b6d9-4732-4558-a4b5-40d5ff2ed6ef}", "8b76b6d9-4732-4558-a4b5-40d5ff2ed6eg"] {
+        assert_eq!(
+            read_guid("8B76B6D9-4732-4558-A4B5-40D5FF2ED6EF").as_deref(),
+            Some("8b76b6d9-4732-4558-a4b5-40d5ff2ed6ef")
+        );
+        for text in [
+            "",
+            "8b76b6d9473245583a4b540d5ff2ed6ef",
+            "{8b76b6d9-4732-4558-a4b5-40d5ff2ed6ef}",
+            "8b76b6d9-4732-4558-a4b5-40d5ff2ed6eg",
+        ] {
             assert_eq!(read_guid(text), None, "{text}");
         }
     }

@@ -128,15 +128,25 @@ fn authenticates(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Result<bool,
             // An entry that stays need not repeat what it is, and a file's entry is a certificate unless it says otherwise.
             None if kept || reading.origin == Origin::File => {}
             Some(other) if reading.origin == Origin::File => {
-                reading.warn(fields.node, fields.path, format!("{name} `{}` does not authenticate a client; the entry was left out", shown(other)));
+                reading.warn(
+                    fields.node,
+                    fields.path,
+                    format!("{name} `{}` does not authenticate a client; the entry was left out", shown(other)),
+                );
                 return Ok(false);
             }
             Some(other) => {
-                let message = format!("`{}` is not taken; {name} must be {wanted} for a certificate that authenticates the application", shown(other));
+                let message = format!(
+                    "`{}` is not taken; {name} must be {wanted} for a certificate that authenticates the application",
+                    shown(other)
+                );
                 return Err(fields.fault(name, message));
             }
             None => {
-                return Err(fields.fault(name, format!("missing; {name} must be {wanted} for a certificate that authenticates the application")));
+                return Err(fields.fault(
+                    name,
+                    format!("missing; {name} must be {wanted} for a certificate that authenticates the application"),
+                ));
             }
         }
     }
@@ -148,10 +158,16 @@ fn key(fields: &Fields<'_>) -> Result<Option<Certificate>, Fault> {
     let Value::Text(text) = &node.value else {
         return Err(fields.fault("key", format!("{}, where base64 text of a certificate is expected", node.kind())));
     };
-    certificate::read_key(text).map(Some).map_err(|message| fields.fault("key", message).coded("KeyCredentialsInvalidKey"))
+    certificate::read_key(text)
+        .map(Some)
+        .map_err(|message| fields.fault("key", message).coded("KeyCredentialsInvalidKey"))
 }
 
-fn read(old: &[KeyCredentialRecord], fields: &Fields<'_>, reading: &mut Reading<'_>) -> Result<KeyCredentialRecord, Fault> {
+fn read(
+    old: &[KeyCredentialRecord],
+    fields: &Fields<'_>,
+    reading: &mut Reading<'_>,
+) -> Result<KeyCredentialRecord, Fault> {
     let key_id = fields.guid("keyId")?;
     if let Some(certificate) = key(fields)? {
         // A certificate that is registered keeps its entry, whatever id the caller thought of.
@@ -168,7 +184,8 @@ fn read(old: &[KeyCredentialRecord], fields: &Fields<'_>, reading: &mut Reading<
             format!("`{id}` is no certificate of this application, and `key` is null; give `key` to add a certificate"),
         )),
         (None, Origin::Graph, None) => {
-            Err(fields.fault("key", "missing; give the certificate's DER in base64, or the `keyId` of an entry that stays"))
+            Err(fields
+                .fault("key", "missing; give the certificate's DER in base64, or the `keyId` of an entry that stays"))
         }
         (None, Origin::File, key_id) => without_key(fields, key_id, reading),
     }
@@ -219,9 +236,15 @@ fn fresh(
 }
 
 /// An entry as Graph gives it without `$select`: all but the certificate. It is kept, and admits nobody.
-fn without_key(fields: &Fields<'_>, key_id: Option<String>, reading: &mut Reading<'_>) -> Result<KeyCredentialRecord, Fault> {
+fn without_key(
+    fields: &Fields<'_>,
+    key_id: Option<String>,
+    reading: &mut Reading<'_>,
+) -> Result<KeyCredentialRecord, Fault> {
     if key_id.is_none() && custom_identifier(fields)?.is_none() {
-        return Err(fields.fault("key", "missing, and neither keyId nor customKeyIdentifier says which certificate this is"));
+        return Err(
+            fields.fault("key", "missing, and neither keyId nor customKeyIdentifier says which certificate this is")
+        );
     }
     reading.warn(
         fields.node,
@@ -315,7 +338,11 @@ mod tests {
     fn known_entries_with_null_key_stay_and_others_go() {
         let (a, b) = (identity(0), identity(1));
         let old = graph(&[], &[entry(&a), entry(&b)]).unwrap();
-        let kept = graph(&old, &[json!({"keyId": old[1].key_id.to_uppercase(), "key": null, "endDateTime": "2099-01-01T00:00:00Z"})]).unwrap();
+        let kept = graph(
+            &old,
+            &[json!({"keyId": old[1].key_id.to_uppercase(), "key": null, "endDateTime": "2099-01-01T00:00:00Z"})],
+        )
+        .unwrap();
         assert_eq!(kept, old[1..]);
         assert_eq!(graph(&old, &[]).unwrap(), []);
     }
@@ -357,7 +384,10 @@ mod tests {
             (vec![with(&b, json!({"keyId": "no guid"}))], "keyId"),
             (vec![with(&b, json!({"endDateTime": "2199-01-01T00:00:00Z"}))], "endDateTime"),
             (vec![with(&b, json!({"endDateTime": "soon"}))], "endDateTime"),
-            (vec![with(&b, json!({"startDateTime": "2030-01-01T00:00:00Z", "endDateTime": "2029-01-01T00:00:00Z"}))], "endDateTime"),
+            (
+                vec![with(&b, json!({"startDateTime": "2030-01-01T00:00:00Z", "endDateTime": "2029-01-01T00:00:00Z"}))],
+                "endDateTime",
+            ),
             (vec![with(&b, json!({"endDateTime": "2024-01-01T00:00:00Z"}))], "endDateTime"),
             (vec![with(&b, json!({"customKeyIdentifier": "payroll key!"}))], "customKeyIdentifier"),
             (vec![entry(&b), entry(&b)], "key"),
@@ -381,10 +411,11 @@ mod tests {
             "customKeyIdentifier": "hOBcHZi846VCHSJbFAs26Go9VTQ=", "keyId": "6f6b2f0e-4d3c-4d4b-9f0a-0d7f9d2f3c11", "key": null,
             "type": TYPE, "usage": USAGE, "startDateTime": "2024-01-01T00:00:00Z", "endDateTime": "2026-01-01T00:00:00Z",
         });
-        let read = apply(Origin::File, &[], &[shown.clone()]).unwrap();
+        let read = apply(Origin::File, &[], std::slice::from_ref(&shown)).unwrap();
         assert_eq!(read[0].der, None);
         assert_eq!(show(&read[0], true)["customKeyIdentifier"], shown["customKeyIdentifier"]);
-        let saml = json!({"type": "X509CertAndPassword", "usage": "Sign", "keyId": "6f6b2f0e-4d3c-4d4b-9f0a-0d7f9d2f3c11"});
+        let saml =
+            json!({"type": "X509CertAndPassword", "usage": "Sign", "keyId": "6f6b2f0e-4d3c-4d4b-9f0a-0d7f9d2f3c11"});
         assert_eq!(apply(Origin::File, &[], &[saml]).unwrap(), []);
         assert!(apply(Origin::File, &[], &[json!({"key": "!!!"})]).is_err());
     }

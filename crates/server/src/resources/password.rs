@@ -46,7 +46,8 @@ pub fn replace(
             (Origin::File, None, _) => from_file(&fields, key_id, reading)?,
             (Origin::Graph, None, None) => make(&fields, reading)?,
             (Origin::Graph, None, Some(_)) => {
-                let message = "names no secret of this application; POST …/addPassword makes one, and this call keeps or removes";
+                let message =
+                    "names no secret of this application; POST …/addPassword makes one, and this call keeps or removes";
                 return Err(fields.fault("keyId", message));
             }
         };
@@ -68,7 +69,9 @@ pub fn add(
     reading: &mut Reading<'_>,
 ) -> Result<PasswordCredentialRecord, Fault> {
     if old.len() >= MAX_CREDENTIALS {
-        return Err(fields.fault("passwordCredential", format!("the application has {MAX_CREDENTIALS} secrets already")));
+        return Err(
+            fields.fault("passwordCredential", format!("the application has {MAX_CREDENTIALS} secrets already"))
+        );
     }
     make(fields, reading)
 }
@@ -98,7 +101,9 @@ pub fn export(entry: &PasswordCredentialRecord, with_digest: bool) -> Json {
 fn make(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Result<PasswordCredentialRecord, Fault> {
     let (start, end) = validity(fields, reading.now)?;
     if end < reading.now {
-        return Err(fields.fault("endDateTime", format!("{} has passed; the secret could never be used", end.rfc3339())));
+        return Err(
+            fields.fault("endDateTime", format!("{} has passed; the secret could never be used", end.rfc3339()))
+        );
     }
     let display_name = fields.text("displayName", MAX_NAME)?.map(str::to_owned);
     let Some(random) = reading.means.random() else {
@@ -164,7 +169,9 @@ fn validity(fields: &Fields<'_>, now: UnixTime) -> Result<(UnixTime, UnixTime), 
     };
     let end = end.unwrap_or_else(|| start.plus_secs(DEFAULT_LIFETIME_SECS));
     if end < start {
-        return Err(fields.fault("endDateTime", format!("{} is before startDateTime {}", end.rfc3339(), start.rfc3339())));
+        return Err(
+            fields.fault("endDateTime", format!("{} is before startDateTime {}", end.rfc3339(), start.rfc3339()))
+        );
     }
     Ok((start, end))
 }
@@ -194,7 +201,11 @@ mod tests {
 
     const NOW: UnixTime = UnixTime::from_secs(1_790_000_000);
 
-    fn read(origin: Origin, old: Option<&[PasswordCredentialRecord]>, items: Json) -> Result<(Vec<PasswordCredentialRecord>, usize), Fault> {
+    fn read(
+        origin: Origin,
+        old: Option<&[PasswordCredentialRecord]>,
+        items: Json,
+    ) -> Result<(Vec<PasswordCredentialRecord>, usize), Fault> {
         let node = Node::from_json(&items);
         let Value::List(items) = &node.value else { panic!("not a list") };
         let mut means = Counting::default();
@@ -205,7 +216,8 @@ mod tests {
 
     #[test]
     fn a_secret_of_the_caller_never_takes_effect_on_requests() {
-        let (made, secrets) = read(Origin::Graph, None, json!([{"displayName": "mine", "secretText": "chosen"}])).unwrap();
+        let (made, secrets) =
+            read(Origin::Graph, None, json!([{"displayName": "mine", "secretText": "chosen"}])).unwrap();
         assert_eq!(secrets, 1);
         assert_ne!(made[0].digest, Some(Counting::default().digest("chosen")));
         assert_eq!(made[0].end, NOW.plus_secs(DEFAULT_LIFETIME_SECS));
@@ -222,9 +234,13 @@ mod tests {
         let exported = export(&read_[0], true);
         let (again, _) = read(Origin::File, None, json!([exported])).unwrap();
         assert_eq!(again, read_);
-        let (bare, _) = read(Origin::File, None, json!([{"keyId": read_[0].key_id, "endDateTime": "2020-01-01T00:00:00Z"}])).unwrap();
+        let (bare, _) =
+            read(Origin::File, None, json!([{"keyId": read_[0].key_id, "endDateTime": "2020-01-01T00:00:00Z"}]))
+                .unwrap();
         assert_eq!((bare[0].digest, bare[0].end.rfc3339().as_str()), (None, "2020-01-01T00:00:00Z"));
-        for wrong in [json!([{"secretText": 5}]), json!([{"secretText": ""}]), json!([{"secretText": "x".repeat(1025)}])] {
+        for wrong in
+            [json!([{"secretText": 5}]), json!([{"secretText": ""}]), json!([{"secretText": "x".repeat(1025)}])]
+        {
             let fault = read(Origin::File, None, wrong).unwrap_err();
             assert!(fault.path.ends_with("secretText") && !fault.message.contains("xx"), "{fault}");
         }

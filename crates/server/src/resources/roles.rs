@@ -40,7 +40,11 @@ pub struct Grant {
 ///
 /// # Errors
 /// The rule that is broken.
-pub fn app_roles(fields: &Fields<'_>, reading: &Reading<'_>, app_id: &str) -> Result<Option<Vec<AppRoleRecord>>, Fault> {
+pub fn app_roles(
+    fields: &Fields<'_>,
+    reading: &Reading<'_>,
+    app_id: &str,
+) -> Result<Option<Vec<AppRoleRecord>>, Fault> {
     let Some(items) = fields.list("appRoles", MAX_ROLES)? else { return Ok(None) };
     let list = fields.path.member("appRoles");
     let (mut ids, mut values) = (HashSet::new(), HashSet::new());
@@ -178,7 +182,9 @@ mod tests {
 
     #[test]
     fn grants_name_resource_and_role() {
-        let node = Node::from_json(&json!({"grantedRoles": [{"resource": "https://graph.microsoft.com", "role": "User.Read.All"}]}));
+        let node = Node::from_json(
+            &json!({"grantedRoles": [{"resource": "https://graph.microsoft.com", "role": "User.Read.All"}]}),
+        );
         let root = Path::root();
         assert_eq!(grants(&Fields::of(&node, &root).unwrap()).unwrap()[0].role, "User.Read.All");
         let node = Node::from_json(&json!({"grantedRoles": [{"resource": "x", "rolle": "y"}]}));

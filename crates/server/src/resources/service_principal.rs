@@ -19,10 +19,26 @@ pub type Given = ServicePrincipalRecord;
 
 /// Members that the service gives, or takes from the application.
 const READ_ONLY: &[&str] = &[
-    "id", "appId", "createdDateTime", "deletedDateTime", "displayName", "appDisplayName", "appDescription",
-    "appOwnerOrganizationId", "applicationTemplateId", "servicePrincipalNames", "servicePrincipalType", "signInAudience",
-    "appRoles", "verifiedPublisher", "disabledByMicrosoftStatus", "keyCredentials", "passwordCredentials",
-    "oauth2PermissionScopes", "resourceSpecificApplicationPermissions", "grantedRoles",
+    "id",
+    "appId",
+    "createdDateTime",
+    "deletedDateTime",
+    "displayName",
+    "appDisplayName",
+    "appDescription",
+    "appOwnerOrganizationId",
+    "applicationTemplateId",
+    "servicePrincipalNames",
+    "servicePrincipalType",
+    "signInAudience",
+    "appRoles",
+    "verifiedPublisher",
+    "disabledByMicrosoftStatus",
+    "keyCredentials",
+    "passwordCredentials",
+    "oauth2PermissionScopes",
+    "resourceSpecificApplicationPermissions",
+    "grantedRoles",
 ];
 
 /// The service principal that is made with an application.
@@ -86,7 +102,11 @@ pub fn from_file(
 ///
 /// # Errors
 /// The first rule that is broken.
-pub fn update(old: &ServicePrincipalRecord, node: &Node, reading: &mut Reading<'_>) -> Result<ServicePrincipalRecord, Fault> {
+pub fn update(
+    old: &ServicePrincipalRecord,
+    node: &Node,
+    reading: &mut Reading<'_>,
+) -> Result<ServicePrincipalRecord, Fault> {
     let root = Path::root();
     let fields = Fields::of(node, &root)?;
     let mut record = old.clone();
@@ -151,7 +171,11 @@ pub fn show(record: &ServicePrincipalRecord, application: Option<&ApplicationRec
 }
 
 /// A built-in resource's service principal.
-pub fn show_well_known(resource: &WellKnown, tenant_id: &str, stored: Option<&ServicePrincipalRecord>) -> Map<String, Json> {
+pub fn show_well_known(
+    resource: &WellKnown,
+    tenant_id: &str,
+    stored: Option<&ServicePrincipalRecord>,
+) -> Map<String, Json> {
     let record = stored.cloned().unwrap_or_else(|| ServicePrincipalRecord {
         tenant_id: tenant_id.to_owned(),
         object_id: resource.object_id(tenant_id),
@@ -202,7 +226,12 @@ mod tests {
     use crate::well_known;
 
     fn application() -> ApplicationRecord {
-        ApplicationRecord { tenant_id: "t".into(), app_id: "a".into(), display_name: "Payroll".into(), ..ApplicationRecord::default() }
+        ApplicationRecord {
+            tenant_id: "t".into(),
+            app_id: "a".into(),
+            display_name: "Payroll".into(),
+            ..ApplicationRecord::default()
+        }
     }
 
     #[test]

@@ -89,8 +89,7 @@ impl Node {
             Value::Text(text) => text.clone().into(),
             Value::List(items) => items.iter().map(Node::to_json).collect(),
             Value::Object(members) => {
-                let object: Map<_, _> =
-                    members.iter().map(|m| (m.name.clone(), m.node.to_json())).collect();
+                let object: Map<_, _> = members.iter().map(|m| (m.name.clone(), m.node.to_json())).collect();
                 object.into()
             }
         }
@@ -141,10 +140,7 @@ pub fn read_yaml(text: &str) -> Result<Node, Fault> {
     let mut options = serde_saphyr::Options::default();
     options.with_snippet = false;
     serde_saphyr::from_str_with_options::<Node>(text, options).map_err(|error| {
-        let spot = error
-            .location()
-            .map(|l| Spot { line: l.line(), column: l.column() })
-            .unwrap_or_default();
+        let spot = error.location().map(|l| Spot { line: l.line(), column: l.column() }).unwrap_or_default();
         // The parser appends its own "at line …": the fault says it already.
         let message = error.without_snippet().to_string();
         let message = message.split(" at line ").next().unwrap_or(&message).trim().to_owned();
@@ -183,11 +179,9 @@ impl<'a> Lines<'a> {
         let value = match node.value {
             json::Value::Null => Value::Null,
             json::Value::Bool(flag) => Value::Bool(flag),
-            json::Value::Number(digits) => Value::Number(
-                digits
-                    .parse()
-                    .map_err(|_| Fault::at(at, path, "the number is too large".to_owned()))?,
-            ),
+            json::Value::Number(digits) => {
+                Value::Number(digits.parse().map_err(|_| Fault::at(at, path, "the number is too large".to_owned()))?)
+            }
             json::Value::String(text) => Value::Text(text),
             json::Value::Array(items) => Value::List(
                 items
@@ -271,9 +265,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Value, E> {
-        serde_json::Number::from_f64(number)
-            .map(Value::Number)
-            .ok_or_else(|| E::custom("the number is not finite"))
+        serde_json::Number::from_f64(number).map(Value::Number).ok_or_else(|| E::custom("the number is not finite"))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Value, E> {
@@ -335,7 +327,8 @@ mod tests {
 
     #[test]
     fn yaml_guids_times_and_base64_stay_text() {
-        let yaml = read_yaml("a: 5f2c1a7e-0000-4000-8000-0000000000a1\nb: 2026-01-02T00:00:00Z\nc: 2026-01-02\n").unwrap();
+        let yaml =
+            read_yaml("a: 5f2c1a7e-0000-4000-8000-0000000000a1\nb: 2026-01-02T00:00:00Z\nc: 2026-01-02\n").unwrap();
         for name in ["a", "b", "c"] {
             assert!(matches!(yaml.get(name).unwrap().value, Value::Text(_)), "{yaml:?}");
         }

@@ -34,9 +34,16 @@ pub fn authorities(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Result<Vec
                 let text = inner.required_text("certificate", 1 << 20)?;
                 (id, text, inner.present("certificate").unwrap_or(item), path.member("certificate").to_string())
             }
-            _ => return Err(Fault::at(item.at, &path, format!("{}, where a file name or base64 text is expected", item.kind()))),
+            _ => {
+                return Err(Fault::at(
+                    item.at,
+                    &path,
+                    format!("{}, where a file name or base64 text is expected", item.kind()),
+                ));
+            }
         };
-        let certificate = root(text, reading).map_err(|message| Fault { at: at.at, path: path_of_text, message, code: None })?;
+        let certificate =
+            root(text, reading).map_err(|message| Fault { at: at.at, path: path_of_text, message, code: None })?;
         let id = id.unwrap_or_else(|| encode_hex_upper(certificate.sha1()));
         let record = CertificateAuthorityRecord { id, der: certificate.der().to_vec() };
         if read.contains(&record) {
@@ -57,7 +64,9 @@ fn root(text: &str, reading: &Reading<'_>) -> Result<Certificate, String> {
         return Ok(certificate);
     }
     let bytes = reading.means.read_file(text)?;
-    certificate::read_file(&bytes).map(|(certificate, _)| certificate).map_err(|message| format!("{}: {message}", shown(text)))
+    certificate::read_file(&bytes)
+        .map(|(certificate, _)| certificate)
+        .map_err(|message| format!("{}: {message}", shown(text)))
 }
 
 /// Reads `trustedCertificateSubjects` of an application; each must name a root of its tenant.
@@ -90,9 +99,7 @@ pub fn subjects(
 
 /// The subjects as Graph's JSON shows them.
 pub fn show_subjects(records: &[TrustedSubjectRecord]) -> Json {
-    let show = |r: &TrustedSubjectRecord| {
-        json!({"authorityId": r.authority_id, "subjectName": r.subject_name, "revokedCertificateIdentifiers": r.revoked})
-    };
+    let show = |r: &TrustedSubjectRecord| json!({"authorityId": r.authority_id, "subjectName": r.subject_name, "revokedCertificateIdentifiers": r.revoked});
     records.iter().map(show).collect()
 }
 

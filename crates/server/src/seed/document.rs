@@ -72,7 +72,7 @@ impl Lines {
     ///
     /// # Errors
     /// The file cannot be read, or the line is no JSON.
-    pub fn next(&mut self) -> Result<Option<Node>, LoadError> {
+    pub fn next_value(&mut self) -> Result<Option<Node>, LoadError> {
         loop {
             let text = match self.first.take() {
                 Some(text) => text,
@@ -145,6 +145,10 @@ pub fn shape(node: &Node) -> Result<Shape, Fault> {
             let message = "neither `tenants`, nor a tenant (`tenantId`), nor an application (`appId`)";
             Err(Fault::at(at, &Path::root(), message.to_owned()))
         }
-        _ => Err(Fault::at(node.at, &Path::root(), format!("{}, where an object with a list `tenants` is expected", node.kind()))),
+        _ => Err(Fault::at(
+            node.at,
+            &Path::root(),
+            format!("{}, where an object with a list `tenants` is expected", node.kind()),
+        )),
     }
 }

@@ -140,7 +140,7 @@ impl<'a> Loader<'a> {
             Source::Whole(node) => self.whole(&node).await,
             Source::Lines(mut lines) => {
                 let mut current = None;
-                while let Some(node) = lines.next()? {
+                while let Some(node) = lines.next_value()? {
                     self.line(&node, &mut current).await?;
                 }
                 Ok(())
@@ -283,7 +283,15 @@ impl<'a> Loader<'a> {
 
     async fn tenant(&mut self, node: &Node, path: &Path<'_>) -> Result<String, LoadError> {
         let fields = Fields::of(node, path)?;
-        fields.only(&["tenantId", "displayName", "domains", "certificateAuthorities", "applications", "servicePrincipals", "countersign"])?;
+        fields.only(&[
+            "tenantId",
+            "displayName",
+            "domains",
+            "certificateAuthorities",
+            "applications",
+            "servicePrincipals",
+            "countersign",
+        ])?;
         let id = fields.guid("tenantId")?.ok_or_else(|| fields.fault("tenantId", "missing; it is required"))?;
         if self.tenants.contains_key(&id) {
             return Err(fields.fault("tenantId", format!("`{id}` stands twice in this file")).into());
@@ -405,7 +413,10 @@ impl<'a> Loader<'a> {
             (application.tenant_id.clone(), application.object_id.clone(), application.display_name.clone());
         let offer = principal.as_ref().filter(|_| !application.app_roles.is_empty()).map(|p| {
             let names = application.identifier_uris.iter().cloned().chain([application.app_id.clone()]);
-            (names.collect::<Vec<_>>(), Arc::new(Offer { principal_id: p.object_id.clone(), roles: application.app_roles.clone() }))
+            (
+                names.collect::<Vec<_>>(),
+                Arc::new(Offer { principal_id: p.object_id.clone(), roles: application.app_roles.clone() }),
+            )
         });
         match self.write(Change::CreateApplication(Box::new(application))).await {
             Err(StoreError::Conflict { what: "identifierUris", value }) => {
@@ -413,7 +424,9 @@ impl<'a> Loader<'a> {
                 return Err(fields.fault("identifierUris", message).into());
             }
             Err(StoreError::Conflict { .. }) => {
-                return Err(fields.fault("id", format!("`{object_id}` is the id of another application of the tenant")).into());
+                return Err(fields
+                    .fault("id", format!("`{object_id}` is the id of another application of the tenant"))
+                    .into());
             }
             other => other?,
         }
@@ -460,7 +473,12 @@ impl<'a> Loader<'a> {
     }
 
     /// The assignment for a grant, once its resource is known.
-    async fn assignment(&self, tenant_id: String, principal_id: String, grant: &Grant) -> Result<RoleAssignmentRecord, LoadError> {
+    async fn assignment(
+        &self,
+        tenant_id: String,
+        principal_id: String,
+        grant: &Grant,
+    ) -> Result<RoleAssignmentRecord, LoadError> {
         let (resource_id, app_role_id, value) = self.role(&tenant_id, grant).await?;
         Ok(RoleAssignmentRecord {
             id: grant.id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
@@ -481,7 +499,14 @@ impl<'a> Loader<'a> {
                 (_, DEFAULT_ROLE) => (resource_id, DEFAULT_ROLE.to_owned(), String::new()),
                 (Some(id), _) => match known.role_value(&id) {
                     Some(value) => (resource_id, id, value.to_owned()),
-                    None => return Err(roles::grant_fault(grant, "role", format!("`{id}` is the id of no role of {}", known.display_name)).into()),
+                    None => {
+                        return Err(roles::grant_fault(
+                            grant,
+                            "role",
+                            format!("`{id}` is the id of no role of {}", known.display_name),
+                        )
+                        .into());
+                    }
                 },
                 (None, value) => (resource_id, known.role_id(value), value.to_owned()),
             });
@@ -504,7 +529,8 @@ impl<'a> Loader<'a> {
             match client.and_then(|c| Some((c.service_principal?.object_id, c.application.app_roles))) {
                 Some(found) => found,
                 None => {
-                    let message = format!("`{}` is no resource of the tenant that offers roles", shown(&grant.resource));
+                    let message =
+                        format!("`{}` is no resource of the tenant that offers roles", shown(&grant.resource));
                     return Err(roles::grant_fault(grant, "resource", message).into());
                 }
             }
@@ -536,11 +562,19 @@ fn domains(fields: &Fields<'_>) -> Result<Vec<String>, Fault> {
     for (i, domain) in fields.texts("domains", 1_000, 253)?.unwrap_or_default().iter().enumerate() {
         let domain = domain.to_ascii_lowercase();
         let label = |l: &str| {
-            !l.is_empty() && l.len() <= 63 && !l.starts_with('-') && !l.ends_with('-') && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            !l.is_empty()
+                && l.len() <= 63
+                && !l.starts_with('-')
+                && !l.ends_with('-')
+                && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
         };
         let at = fields.present("domains").map_or(fields.node.at, |n| n.at);
         if !domain.contains('.') || !domain.split('.').all(label) {
-            return Err(Fault::at(at, &list.index(i), format!("`{}` is no domain name like contoso.example", shown(&domain))));
+            return Err(Fault::at(
+                at,
+                &list.index(i),
+                format!("`{}` is no domain name like contoso.example", shown(&domain)),
+            ));
         }
         if read.contains(&domain) {
             return Err(Fault::at(at, &list.index(i), format!("`{domain}` stands twice in this list")));
@@ -579,7 +613,11 @@ impl Means for FileMeans<'_> {
         let path = self.folder.join(name);
         let size = std::fs::metadata(&path).map_err(|cause| format!("{} cannot be read: {cause}", shown(name)))?;
         if size.len() > LARGEST_FILE {
-            return Err(format!("{} has {} bytes; a file named here has at most {LARGEST_FILE}", shown(name), size.len()));
+            return Err(format!(
+                "{} has {} bytes; a file named here has at most {LARGEST_FILE}",
+                shown(name),
+                size.len()
+            ));
         }
         std::fs::read(&path).map_err(|cause| format!("{} cannot be read: {cause}", shown(name)))
     }

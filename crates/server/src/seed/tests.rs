@@ -82,7 +82,8 @@ async fn creates_tenants_applications_principals_and_roles() {
 #[tokio::test]
 async fn what_exists_is_left_and_what_was_deleted_stays_deleted() {
     let bench = Bench::new().await;
-    let text = format!("{}    applications:\n      - appId: {APP}\n        displayName: One\n      - appId: {API}\n", good());
+    let text =
+        format!("{}    applications:\n      - appId: {APP}\n        displayName: One\n      - appId: {API}\n", good());
     bench.seed("seed.yaml", &text).await.unwrap();
     let object_id = bench.client(TENANT, API).await.unwrap().application.object_id;
     let gone = Change::DeleteApplication { tenant_id: TENANT.into(), object_id, time: NOW };
@@ -110,14 +111,27 @@ async fn faults_name_file_line_and_member_and_leave_nothing() {
         ("tenants:\n  - tenantId: not-a-guid\n".into(), vec!["seed.yaml:2:", "not-a-guid", "tenantId"]),
         ("tenants:\n  - displayName: Nameless\n".into(), vec!["seed.yaml:2:", "tenantId"]),
         (good() + "    applications:\n      - appId: nope\n", vec!["seed.yaml:5:", "nope"]),
-        (app.clone() + "        certificateFiles: [missing.pem]\n", vec!["seed.yaml:6:", "missing.pem", "certificateFiles/0"]),
+        (
+            app.clone() + "        certificateFiles: [missing.pem]\n",
+            vec!["seed.yaml:6:", "missing.pem", "certificateFiles/0"],
+        ),
         (app.clone() + "        certificateFiles: [key.pem]\n", vec!["seed.yaml:6:", "key.pem", "private key"]),
-        (app.clone() + "        keyCredentials:\n          - key: '!!!'\n", vec!["seed.yaml:7:", "keyCredentials/0/key"]),
+        (
+            app.clone() + "        keyCredentials:\n          - key: '!!!'\n",
+            vec!["seed.yaml:7:", "keyCredentials/0/key"],
+        ),
         (app.clone() + &format!("      - appId: {APP}\n"), vec!["seed.yaml:6:", APP]),
         (good() + good().split_once('\n').unwrap().1, vec!["seed.yaml:4:", TENANT]),
-        (app.clone() + "        grantedRoles: [{resource: 'api://none', role: x}]\n", vec!["seed.yaml:6:", "api://none", "resource"]),
+        (
+            app.clone() + "        grantedRoles: [{resource: 'api://none', role: x}]\n",
+            vec!["seed.yaml:6:", "api://none", "resource"],
+        ),
         (app.clone() + "        appId: x\n", vec!["seed.yaml:6:"]),
-        (app.clone() + "        identifierUris: ['api://x']\n      - appId: 0f4c7a10-9d3b-4a52-8c11-2b6e5d7f9013\n        identifierUris: ['api://x']\n", vec!["seed.yaml:8:", "api://x"]),
+        (
+            app.clone()
+                + "        identifierUris: ['api://x']\n      - appId: 0f4c7a10-9d3b-4a52-8c11-2b6e5d7f9013\n        identifierUris: ['api://x']\n",
+            vec!["seed.yaml:8:", "api://x"],
+        ),
         (good() + "    domains: [no-dot]\n", vec!["seed.yaml:4:", "no-dot"]),
         (app + "        passwordCredentials: [{secretText: 5}]\n", vec!["seed.yaml:6:", "secretText", "quotes"]),
     ];

@@ -135,7 +135,8 @@ impl Keys {
         let mut body = serde_json::to_vec(&plain).map_err(|_| KeysError::Damaged("they cannot be written as JSON"))?;
         let salt = secrets::random::<16>()?;
         let sealer = derive(passphrase, &salt, ROUNDS)?;
-        let nonce = sealer.seal_in_place_append_tag(Aad::from(CONTEXT), &mut body).map_err(|_| SecretsError::NoRandom)?;
+        let nonce =
+            sealer.seal_in_place_append_tag(Aad::from(CONTEXT), &mut body).map_err(|_| SecretsError::NoRandom)?;
         Ok(json!({
             "kdf": "PBKDF2-HMAC-SHA-256",
             "rounds": ROUNDS,
@@ -151,12 +152,13 @@ impl Keys {
     /// # Errors
     /// [`KeysError`]
     pub fn open(path: &Path, passphrase: &str) -> Result<Self, KeysError> {
-        let unreadable = |error: crate::seed::LoadError| KeysError::File(crate::seed::FileError::of(path, error).to_string());
+        let unreadable =
+            |error: crate::seed::LoadError| KeysError::File(crate::seed::FileError::of(path, error).to_string());
         let node = match Source::open(path).map_err(unreadable)? {
             Source::Whole(node) => node.get("keys").cloned(),
             Source::Lines(mut lines) => {
                 let mut found = None;
-                while let Some(node) = lines.next().map_err(unreadable)? {
+                while let Some(node) = lines.next_value().map_err(unreadable)? {
                     found = node.get("keys").filter(|_| node.get("appId").is_none()).cloned().or(found);
                 }
                 found
@@ -168,7 +170,8 @@ impl Keys {
     fn unseal(node: &Node, passphrase: &str) -> Result<Self, KeysError> {
         let value = node.to_json();
         let text = |name: &'static str| value.get(name).and_then(Json::as_str).ok_or(KeysError::Damaged(name));
-        let bytes = |name: &'static str| decode_base64(text(name)?).map(|d| d.bytes).map_err(|_| KeysError::Damaged(name));
+        let bytes =
+            |name: &'static str| decode_base64(text(name)?).map(|d| d.bytes).map_err(|_| KeysError::Damaged(name));
         if text("kdf")? != "PBKDF2-HMAC-SHA-256" || text("cipher")? != "AES-256-GCM" {
             return Err(KeysError::Damaged("kdf or cipher is not the one that this version writes"));
         }
@@ -177,7 +180,8 @@ impl Keys {
         let opener = derive(passphrase, &bytes("salt")?, rounds)?;
         let nonce = Nonce::try_assume_unique_for_key(&bytes("nonce")?).map_err(|_| KeysError::Damaged("nonce"))?;
         let mut body = Zeroizing::new(bytes("data")?);
-        let plain = opener.open_in_place(nonce, Aad::from(CONTEXT), &mut body).map_err(|_| KeysError::WrongPassphrase)?;
+        let plain =
+            opener.open_in_place(nonce, Aad::from(CONTEXT), &mut body).map_err(|_| KeysError::WrongPassphrase)?;
         let plain: Plain = serde_json::from_slice(plain).map_err(|_| KeysError::Damaged("data"))?;
         let master = Zeroizing::new(decode_base64(&plain.master).map(|d| d.bytes).unwrap_or_default());
         let master = <[u8; 32]>::try_from(master.as_slice()).map_err(|_| KeysError::Damaged("data"))?;

@@ -22,7 +22,12 @@ async fn ids_and_secrets_of_the_caller_never_take_effect() {
         let service = &graph.service;
         async move {
             let scope = "https://graph.microsoft.com/.default";
-            let pairs = [("grant_type", "client_credentials"), ("client_id", &client), ("client_secret", &secret), ("scope", scope)];
+            let pairs = [
+                ("grant_type", "client_credentials"),
+                ("client_id", &client),
+                ("client_secret", &secret),
+                ("scope", scope),
+            ];
             service.form(&service.token_path(), &pairs).await
         }
     };
@@ -38,7 +43,11 @@ async fn one_object_by_either_id_in_either_version() {
     let graph = Graph::new().await;
     let made = graph.create("found", &[]).await;
     let (id, app_id) = (made["id"].as_str().unwrap(), made["appId"].as_str().unwrap());
-    for path in [format!("/applications/{id}"), format!("/applications(appId='{}')", app_id.to_uppercase()), format!("/applications('{id}')")] {
+    for path in [
+        format!("/applications/{id}"),
+        format!("/applications(appId='{}')", app_id.to_uppercase()),
+        format!("/applications('{id}')"),
+    ] {
         assert_eq!(graph.read(&path).await["appId"], app_id, "{path}");
     }
     let headers = format!("Authorization: Bearer {}\r\nx-countersign-tenant: contoso.example\r\n", graph.token);
@@ -48,7 +57,14 @@ async fn one_object_by_either_id_in_either_version() {
     let headers = format!("Authorization: Bearer {}\r\nx-countersign-tenant: {TENANT_ID}\r\n", graph.token);
     let beta = graph.service.send("GET", &format!("/beta/applications/{id}"), &headers, b"").await;
     assert!(beta.json()["@odata.context"].as_str().unwrap().contains("/beta/$metadata#applications"));
-    for path in ["/applications/6f6b2f0e-4d3c-4d4b-9f0a-0d7f9d2f3c11", "/applications/not-a-guid", "/applications(appId='x')", "/nowhere", "/applications/x/y", ""] {
+    for path in [
+        "/applications/6f6b2f0e-4d3c-4d4b-9f0a-0d7f9d2f3c11",
+        "/applications/not-a-guid",
+        "/applications(appId='x')",
+        "/nowhere",
+        "/applications/x/y",
+        "",
+    ] {
         refused(&graph.get(path).await, 404);
     }
     refused(&graph.call("PUT", &path(&made), &json!({})).await, 405);
@@ -64,9 +80,15 @@ async fn members_merge_and_unknown_ones_come_back() {
     assert_eq!(graph.patch(&made, &json!({"api": {"acceptMappedClaims": true}, "tags": []})).await.status, 204);
     let read = graph.read(&path(&made)).await;
     assert_eq!(read["api"]["requestedAccessTokenVersion"], 2);
-    assert_eq!((&read["api"]["acceptMappedClaims"], &read["tags"], &read["somethingNew"]), (&json!(true), &json!([]), &json!({"x": 1})));
+    assert_eq!(
+        (&read["api"]["acceptMappedClaims"], &read["tags"], &read["somethingNew"]),
+        (&json!(true), &json!([]), &json!({"x": 1}))
+    );
     let other = graph.create("other", &[]).await;
-    assert_eq!(refused(&graph.patch(&other, &json!({"identifierUris": ["api://members"]})).await, 409), "Request_MultipleObjectsWithSameKeyValue");
+    assert_eq!(
+        refused(&graph.patch(&other, &json!({"identifierUris": ["api://members"]})).await, 409),
+        "Request_MultipleObjectsWithSameKeyValue"
+    );
     let selected = graph.read(&format!("{}?$select=displayName,tags", path(&made))).await;
     let names: Vec<&String> = selected.as_object().unwrap().keys().collect();
     assert_eq!(names, ["@odata.context", "displayName", "tags"]);
@@ -78,8 +100,16 @@ async fn bodies_that_are_wrong_are_refused() {
     let made = graph.create("bodies", &[]).await;
     let deep = "[".repeat(50_000);
     let bodies: [&[u8]; 10] = [
-        b"", b"null", b"[]", b"{", b"{\"displayName\":", b"{\"displayName\":5}", b"{\"displayName\":\"a\",\"displayName\":\"b\"}",
-        deep.as_bytes(), b"\xff", b"{\"keyCredentials\":{}}",
+        b"",
+        b"null",
+        b"[]",
+        b"{",
+        b"{\"displayName\":",
+        b"{\"displayName\":5}",
+        b"{\"displayName\":\"a\",\"displayName\":\"b\"}",
+        deep.as_bytes(),
+        b"\xff",
+        b"{\"keyCredentials\":{}}",
     ];
     for body in bodies {
         for (method, path) in [("POST", "/applications".to_owned()), ("PATCH", path(&made))] {
@@ -119,7 +149,8 @@ async fn a_deleted_application_is_gone_at_once() {
     assert_eq!(graph.call("DELETE", &path(&made), &Value::Null).await.status, 204);
     assert_eq!(graph.token_code(&made, &a).await, 700_016);
     refused(&graph.call("DELETE", &path(&made), &Value::Null).await, 404);
-    let principals = graph.read(&format!("/servicePrincipals?$filter=appId%20eq%20'{}'", made["appId"].as_str().unwrap())).await;
+    let principals =
+        graph.read(&format!("/servicePrincipals?$filter=appId%20eq%20'{}'", made["appId"].as_str().unwrap())).await;
     assert_eq!(principals["value"], json!([]));
 }
 

@@ -25,7 +25,8 @@ fn proof(identity: &Identity, application: &Value) -> String {
 async fn ask(graph: &Graph, application: &Value, secret: &str) -> u64 {
     let client = application["appId"].as_str().unwrap();
     let scope = "https://graph.microsoft.com/.default";
-    let pairs = [("grant_type", "client_credentials"), ("client_id", client), ("client_secret", secret), ("scope", scope)];
+    let pairs =
+        [("grant_type", "client_credentials"), ("client_id", client), ("client_secret", secret), ("scope", scope)];
     let answer = graph.service.form(&graph.service.token_path(), &pairs).await;
     if answer.status == 200 { 0 } else { answer.refusal() }
 }
@@ -34,7 +35,9 @@ async fn ask(graph: &Graph, application: &Value, secret: &str) -> u64 {
 async fn a_secret_is_shown_once_and_gone_when_removed() {
     let graph = Graph::new().await;
     let made = graph.create("secrets", &[]).await;
-    let answer = graph.call("POST", &format!("{}/addPassword", path(&made)), &json!({"passwordCredential": {"displayName": "one"}})).await;
+    let answer = graph
+        .call("POST", &format!("{}/addPassword", path(&made)), &json!({"passwordCredential": {"displayName": "one"}}))
+        .await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     let entry = answer.json();
     let secret = entry["secretText"].as_str().unwrap().to_owned();
@@ -65,7 +68,10 @@ async fn patch_keeps_and_removes_secrets_but_makes_none() {
     let add = format!("{}/addPassword", path(&made));
     let one = graph.call("POST", &add, &json!({})).await.json();
     let two = graph.call("POST", &add, &json!({})).await.json();
-    refused(&graph.patch(&made, &json!({"passwordCredentials": [{"displayName": "new", "secretText": "mine"}]})).await, 400);
+    refused(
+        &graph.patch(&made, &json!({"passwordCredentials": [{"displayName": "new", "secretText": "mine"}]})).await,
+        400,
+    );
     assert_eq!(graph.patch(&made, &json!({"passwordCredentials": [{"keyId": two["keyId"]}]})).await.status, 204);
     assert_ne!(ask(&graph, &made, one["secretText"].as_str().unwrap()).await, 0);
     assert_eq!(ask(&graph, &made, two["secretText"].as_str().unwrap()).await, 0);
@@ -109,7 +115,12 @@ async fn keys_are_rolled_by_whoever_holds_one() {
     let old = graph.keys(&made).await[0]["keyId"].clone();
     let remove = format!("{}/removeKey", path(&made));
     refused(&graph.call("POST", &remove, &json!({"keyId": old, "proof": proof(&stranger, &made)})).await, 400);
-    refused(&graph.call("POST", &remove, &json!({"keyId": "6f6b2f0e-4d3c-4d4b-9f0a-0d7f9d2f3c11", "proof": proof(&b, &made)})).await, 400);
+    refused(
+        &graph
+            .call("POST", &remove, &json!({"keyId": "6f6b2f0e-4d3c-4d4b-9f0a-0d7f9d2f3c11", "proof": proof(&b, &made)}))
+            .await,
+        400,
+    );
     assert_eq!(graph.call("POST", &remove, &json!({"keyId": old, "proof": proof(&b, &made)})).await.status, 204);
     assert_eq!((graph.token_code(&made, &a).await, graph.token_code(&made, &b).await), (700_027, 0));
     refused(&graph.call("POST", &add, &json!({"keyCredential": entry(&a), "proof": proof(&a, &made)})).await, 400);

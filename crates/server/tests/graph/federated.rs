@@ -31,7 +31,13 @@ async fn credentials_come_and_go_by_id_and_name() {
     assert_eq!(graph.call("PATCH", &format!("{list}/{id}"), &json!({"subject": "repo:c/d"})).await.status, 204);
     refused(&graph.call("PATCH", &format!("{list}/{id}"), &json!({"name": "other"})).await, 400);
     assert_eq!(graph.read(&format!("{list}/{id}")).await["subject"], "repo:c/d");
-    let upsert = graph.call("PATCH", &format!("{list}(name='second')"), &json!({"issuer": "https://i.example", "subject": "s", "audiences": ["a"]})).await;
+    let upsert = graph
+        .call(
+            "PATCH",
+            &format!("{list}(name='second')"),
+            &json!({"issuer": "https://i.example", "subject": "s", "audiences": ["a"]}),
+        )
+        .await;
     assert_eq!(upsert.status, 201, "{}", upsert.body);
     assert_eq!(graph.read(&list).await["value"].as_array().unwrap().len(), 2);
     assert_eq!(graph.call("DELETE", &format!("{list}/{id}"), &Value::Null).await.status, 204);
@@ -64,7 +70,10 @@ async fn every_rule_is_kept() {
         assert_eq!(graph.call("POST", &list, &body).await.status, 201);
         if n == 0 {
             let same = with(&json!({"name": "another", "subject": "subject 0"}));
-            assert_eq!(refused(&graph.call("POST", &list, &same).await, 409), "Request_MultipleObjectsWithSameKeyValue");
+            assert_eq!(
+                refused(&graph.call("POST", &list, &same).await, 409),
+                "Request_MultipleObjectsWithSameKeyValue"
+            );
             refused(&graph.call("POST", &list, &with(&json!({"name": "name-0"}))).await, 409);
         }
     }

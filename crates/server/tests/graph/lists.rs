@@ -10,7 +10,8 @@ fn query(text: &str) -> String {
 
 async fn names(graph: &Graph, path: &str) -> Vec<String> {
     let body = graph.read(&query(path)).await;
-    let mut names: Vec<String> = body["value"].as_array().unwrap().iter().map(|v| v["displayName"].as_str().unwrap().to_owned()).collect();
+    let mut names: Vec<String> =
+        body["value"].as_array().unwrap().iter().map(|v| v["displayName"].as_str().unwrap().to_owned()).collect();
     names.sort();
     names
 }
@@ -38,7 +39,17 @@ async fn filters_find_what_they_say() {
     ] {
         assert_eq!(names(&graph, &format!("/applications?$filter={filter}")).await, expected, "{filter}");
     }
-    for wrong in ["$filter=appId", "$filter=appId eq x", "$top=0", "$top=abc", "$search=\"displayName:x\"", "$orderby=displayName", "$count=maybe", "$expand=everything", "$top=1&$top=2"] {
+    for wrong in [
+        "$filter=appId",
+        "$filter=appId eq x",
+        "$top=0",
+        "$top=abc",
+        "$search=\"displayName:x\"",
+        "$orderby=displayName",
+        "$count=maybe",
+        "$expand=everything",
+        "$top=1&$top=2",
+    ] {
         refused(&graph.get(&query(&format!("/applications?{}", wrong.replace('"', "%22")))).await, 400);
     }
 }
@@ -49,9 +60,8 @@ async fn pages_hold_everything_once() {
     for n in 0..7 {
         graph.create(&format!("page {n}"), &[]).await;
     }
-    for start in ["/applications?$top=3&$count=true", "/applications?$top=3&$filter=startswith(displayName,'page')", "/applications?$top=3&$filter=endswith(displayName,'3')%20eq%20false%20or%20startswith(displayName,'p')"] {
-        let Some(mut next) = Some(start.to_owned()).filter(|s| !s.contains("eq%20false")) else { continue };
-        let mut seen = Vec::new();
+    for start in ["/applications?$top=3&$count=true", "/applications?$top=3&$filter=startswith(displayName,'page')"] {
+        let (mut next, mut seen) = (start.to_owned(), Vec::new());
         loop {
             let body = graph.read(&next).await;
             if start.contains("$count") {

@@ -19,7 +19,10 @@ async fn every_token_request_stands_in_the_log() {
     let keys = graph.keys(&made).await;
     assert_eq!(granted["servicePrincipalCredentialKeyId"], keys[0]["keyId"]);
     let thumbprint = granted["servicePrincipalCredentialThumbprint"].as_str().unwrap();
-    assert!(thumbprint.eq_ignore_ascii_case(&countersign_core::encoding::encode_hex_upper(a.certificate.sha1())), "{granted}");
+    assert!(
+        thumbprint.eq_ignore_ascii_case(&countersign_core::encoding::encode_hex_upper(a.certificate.sha1())),
+        "{granted}"
+    );
     assert_eq!(granted["servicePrincipalName"], "logged");
     assert!(granted["uniqueTokenIdentifier"].is_string());
     let refused = graph.read(&filter("%20and%20status/errorCode%20eq%20700027")).await;
@@ -49,15 +52,22 @@ async fn every_change_stands_in_the_audit_log_without_secrets() {
     let answer = graph.get("/auditLogs/directoryAudits").await;
     assert!(!answer.body.contains(secret["secretText"].as_str().unwrap()));
     let body = answer.json();
-    let names: Vec<&str> = body["value"].as_array().unwrap().iter().map(|r| r["activityDisplayName"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        body["value"].as_array().unwrap().iter().map(|r| r["activityDisplayName"].as_str().unwrap()).collect();
     let credentials = "Update application – Certificates and secrets management";
     assert_eq!(names, ["Delete application", credentials, credentials, "Add service principal", "Add application"]);
     let by_id = graph.read(&format!("/auditLogs/directoryAudits?$filter=correlationId%20eq%20'{id}'")).await;
     let row = &by_id["value"][0];
-    assert_eq!((by_id["value"].as_array().unwrap().len(), &row["targetResources"][0]["displayName"]), (1, &json!("audited")));
+    assert_eq!(
+        (by_id["value"].as_array().unwrap().len(), &row["targetResources"][0]["displayName"]),
+        (1, &json!("audited"))
+    );
     let modified = row["targetResources"][0]["modifiedProperties"].to_string();
     assert!(modified.contains("KeyDescription") && !modified.contains(&super::base64_of(&a)[..40]), "{modified}");
-    assert_eq!(graph.read(&format!("/auditLogs/directoryAudits/{}", row["id"].as_str().unwrap())).await["correlationId"], id);
+    assert_eq!(
+        graph.read(&format!("/auditLogs/directoryAudits/{}", row["id"].as_str().unwrap())).await["correlationId"],
+        id
+    );
     // A refused call leaves no row.
     let before = body["value"].as_array().unwrap().len();
     graph.call("POST", "/applications", &json!({"displayName": 5})).await;

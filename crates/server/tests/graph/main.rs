@@ -1,7 +1,10 @@
 //! The Microsoft Graph subset over HTTP, in process: what may be registered, what a refused call changes (nothing), lists,
 //! credentials, trusts, roles, logs, and who may do what.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 #[path = "../support/mod.rs"]
+#[expect(dead_code, reason = "each test crate uses a part of it")]
 mod support;
 
 mod access;
@@ -19,7 +22,7 @@ use serde_json::{Value, json};
 use support::{Answer, Service, TENANT_ID};
 
 /// A service and its administrator, who means the tenant of the scenarios.
-pub struct Graph {
+pub(crate) struct Graph {
     pub service: Service,
     pub token: String,
 }
@@ -100,25 +103,25 @@ impl Graph {
     }
 }
 
-pub fn path(application: &Value) -> String {
+pub(crate) fn path(application: &Value) -> String {
     format!("/applications/{}", application["id"].as_str().unwrap())
 }
 
-pub fn identity(number: usize) -> Identity {
+pub(crate) fn identity(number: usize) -> Identity {
     Identity::rsa(number, &Spec::default())
 }
 
-pub fn base64_of(identity: &Identity) -> String {
+pub(crate) fn base64_of(identity: &Identity) -> String {
     encode_base64(identity.certificate.der())
 }
 
 /// A certificate as Graph takes it.
-pub fn entry(identity: &Identity) -> Value {
+pub(crate) fn entry(identity: &Identity) -> Value {
     json!({"type": "AsymmetricX509Cert", "usage": "Verify", "key": base64_of(identity)})
 }
 
 /// Asserts an error in Graph's form; gives its code.
-pub fn refused(answer: &Answer, status: u16) -> String {
+pub(crate) fn refused(answer: &Answer, status: u16) -> String {
     assert_eq!(answer.status, status, "{}", answer.body);
     let body = answer.json();
     let error = &body["error"];

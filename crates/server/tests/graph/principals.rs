@@ -40,7 +40,10 @@ async fn a_principal_is_made_with_its_application_and_can_be_switched_off_delete
     // Programs written for Entra make it after the application; it is there, and that is the answer.
     let there = graph.call("POST", "/servicePrincipals", &json!({"appId": application["appId"]})).await;
     assert_eq!((there.status, &there.json()["id"]), (201, &again.json()["id"]));
-    refused(&graph.call("POST", "/servicePrincipals", &json!({"appId": "6f6b2f0e-4d3c-4d4b-9f0a-0d7f9d2f3c11"})).await, 400);
+    refused(
+        &graph.call("POST", "/servicePrincipals", &json!({"appId": "6f6b2f0e-4d3c-4d4b-9f0a-0d7f9d2f3c11"})).await,
+        400,
+    );
     refused(&graph.call("POST", "/servicePrincipals", &json!({})).await, 400);
     refused(&graph.call("POST", &format!("{}/addPassword", principal_path(&again.json())), &json!({})).await, 400);
 }
@@ -54,7 +57,10 @@ async fn lists_hold_built_in_resources_and_stored_principals_once() {
     }
     let graph_principal = graph.read("/servicePrincipals(appId='00000003-0000-0000-c000-000000000000')").await;
     assert_eq!(graph.read(&principal_path(&graph_principal)).await["displayName"], "Microsoft Graph");
-    assert_eq!(graph.call("PATCH", &principal_path(&graph_principal), &json!({"notes": "stored now"})).await.status, 204);
+    assert_eq!(
+        graph.call("PATCH", &principal_path(&graph_principal), &json!({"notes": "stored now"})).await.status,
+        204
+    );
     for top in [1, 2, 3, 4, 5, 100] {
         let (mut next, mut seen) = (format!("/servicePrincipals?$top={top}"), Vec::new());
         loop {
@@ -76,7 +82,9 @@ async fn lists_hold_built_in_resources_and_stored_principals_once() {
         let found = graph.read(&format!("/servicePrincipals?$filter={filter}")).await;
         assert_eq!(found["value"].as_array().unwrap().len(), 1, "{filter}");
     }
-    let graph_by_name = graph.read("/servicePrincipals?$filter=servicePrincipalNames/any(c:c%20eq%20'https://graph.microsoft.com')").await;
+    let graph_by_name = graph
+        .read("/servicePrincipals?$filter=servicePrincipalNames/any(c:c%20eq%20'https://graph.microsoft.com')")
+        .await;
     assert_eq!(graph_by_name["value"][0]["appId"], "00000003-0000-0000-c000-000000000000");
     refused(&graph.call("DELETE", &principal_path(&graph_principal), &Value::Null).await, 400);
 }

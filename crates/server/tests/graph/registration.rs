@@ -1,6 +1,5 @@
 //! Certificates: everything that is refused, with nothing changed by it, and what is taken.
 
-use countersign_core::UnixTime;
 use countersign_core::crypto::aws_lc::AwsLc;
 use countersign_core::encoding::encode_base64;
 use countersign_core::x509::key::Curve;
@@ -85,7 +84,10 @@ async fn nothing_else_than_a_good_certificate_is_taken_and_a_refused_call_change
         let body = json!({"displayName": "changed", "keyCredentials": [kept, entry(&identity(2)), bad]});
         refused(&graph.patch(&application, &body).await, 400);
         assert_eq!(graph.keys(&application).await, before, "{name}");
-        refused(&graph.call("POST", "/applications", &json!({"displayName": "never", "keyCredentials": [bad]})).await, 400);
+        refused(
+            &graph.call("POST", "/applications", &json!({"displayName": "never", "keyCredentials": [bad]})).await,
+            400,
+        );
     }
     assert_eq!(graph.read(&path(&application)).await["displayName"], "registration");
     let never = graph.read("/applications?$filter=displayName%20eq%20'never'").await;
@@ -113,7 +115,11 @@ async fn a_pasted_private_key_reaches_no_file() {
         refused(&graph.patch(&application, &body).await, 400);
     }
     let raw = secret.key.pkcs8_der();
-    let needles = [raw[200..260].to_vec(), encode_base64(raw).into_bytes()[280..340].to_vec(), key.into_bytes()[300..360].to_vec()];
+    let needles = [
+        raw[200..260].to_vec(),
+        encode_base64(raw).into_bytes()[280..340].to_vec(),
+        key.into_bytes()[300..360].to_vec(),
+    ];
     for file in std::fs::read_dir(graph.service.folder.path().join("data")).unwrap() {
         let held = std::fs::read(file.unwrap().path()).unwrap_or_default();
         for needle in &needles {
@@ -202,7 +208,6 @@ async fn windows_of_entry_and_certificate_both_count() {
     assert_eq!(graph.patch(&application, &json!({"keyCredentials": [short]})).await.status, 204);
     assert_eq!(graph.keys(&application).await[0]["endDateTime"], end.rfc3339());
     assert_eq!(graph.token_code(&application, &identity(2)).await, 0);
-    let _: UnixTime = end;
 }
 
 #[tokio::test]

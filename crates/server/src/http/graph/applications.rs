@@ -29,9 +29,7 @@ const STEP: u32 = 500;
 pub(super) async fn find(call: &Call<'_>, segment: &str) -> Result<ApplicationRecord, GraphError> {
     let (found, id) = match Key::read(segment)? {
         Key::ObjectId(id) => (call.app.store().application(&call.tenant.id, &id).await?, id),
-        Key::AppId(id) => {
-            (call.app.store().client(&call.tenant.id, &id).await?.map(|client| client.application), id)
-        }
+        Key::AppId(id) => (call.app.store().client(&call.tenant.id, &id).await?.map(|client| client.application), id),
     };
     found.ok_or_else(|| GraphError::not_found(&id))
 }
@@ -89,8 +87,7 @@ pub(super) async fn create(call: &Call<'_>, body: Node) -> Outcome {
         audit::row(call, Activity::AddApplication, (&record.object_id, &record.display_name), modified),
         audit::row(call, Activity::AddServicePrincipal, (&principal.object_id, &principal.display_name), Vec::new()),
     ];
-    let changes =
-        [Change::CreateApplication(Box::new(record)), Change::CreateServicePrincipal(Box::new(principal))];
+    let changes = [Change::CreateApplication(Box::new(record)), Change::CreateServicePrincipal(Box::new(principal))];
     call.app.directory.change(changes.into_iter().chain(rows)).await?;
     Ok(call.entity("applications", StatusCode::CREATED, shown, Some(1)))
 }

@@ -55,7 +55,11 @@ impl Activity {
 
     const fn target_type(self) -> &'static str {
         match self {
-            Self::AddApplication | Self::UpdateApplication | Self::DeleteApplication | Self::ManageCredentials | Self::ManageFederation => "Application",
+            Self::AddApplication
+            | Self::UpdateApplication
+            | Self::DeleteApplication
+            | Self::ManageCredentials
+            | Self::ManageFederation => "Application",
             _ => "ServicePrincipal",
         }
     }
@@ -109,7 +113,11 @@ fn describe_key(key: &KeyCredentialRecord) -> Json {
     let thumbprint = key.der.as_deref().map(|der| encode_base64(&sha1(der)));
     let name = key.display_name.as_deref().unwrap_or_default();
     let thumbprint = thumbprint.as_deref().or(key.custom_key_identifier.as_deref()).unwrap_or_default();
-    format!("[KeyIdentifier={},KeyType={},KeyUsage={},Thumbprint={thumbprint},DisplayName={name}]", key.key_id, key.kind, key.usage).into()
+    format!(
+        "[KeyIdentifier={},KeyType={},KeyUsage={},Thumbprint={thumbprint},DisplayName={name}]",
+        key.key_id, key.kind, key.usage
+    )
+    .into()
 }
 
 fn describe_secret(secret: &PasswordCredentialRecord) -> Json {

@@ -93,7 +93,12 @@ async fn add_key(call: &Call<'_>, segment: &str, body: Node) -> Outcome {
         let root = Path::root();
         let fields = Fields::of(&body, &root)?;
         if fields.present("passwordCredential").is_some() {
-            return Err(fields.fault("passwordCredential", "not taken: a certificate that authenticates an application has no password").into());
+            return Err(fields
+                .fault(
+                    "passwordCredential",
+                    "not taken: a certificate that authenticates an application has no password",
+                )
+                .into());
         }
         let Some(node) = fields.present("keyCredential") else {
             return Err(fields.fault("keyCredential", "missing; it is required").into());
@@ -137,9 +142,11 @@ fn check_proof(call: &Call<'_>, record: &ApplicationRecord, body: &Node) -> Resu
     let fields = Fields::of(body, &root)?;
     let proof = fields.required_text("proof", MAX_PROOF)?;
     // Which status Graph gives for a proof with wrong claims is not recorded; 400 with the reason serves its reader best.
-    proof::verify(proof, &record.object_id, &record.key_credentials, call.now, &*call.app.crypto).map_err(|error| match error {
-        ProofError::Malformed(message) => GraphError::malformed_proof(&message),
-        ProofError::Refused(message) => fields.fault("proof", message).into(),
+    proof::verify(proof, &record.object_id, &record.key_credentials, call.now, &*call.app.crypto).map_err(|error| {
+        match error {
+            ProofError::Malformed(message) => GraphError::malformed_proof(&message),
+            ProofError::Refused(message) => fields.fault("proof", message).into(),
+        }
     })
 }
 

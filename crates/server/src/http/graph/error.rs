@@ -45,7 +45,11 @@ impl GraphError {
 
     /// 404: no such path.
     pub fn no_segment(segment: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "BadRequest", format!("Resource not found for the segment '{}'.", shown(segment)))
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "BadRequest",
+            format!("Resource not found for the segment '{}'.", shown(segment)),
+        )
     }
 
     /// 405: the path is there, the method is not.
@@ -67,7 +71,10 @@ impl GraphError {
 
     /// 403: a token without the role that this needs.
     pub fn denied(needed: &[&str]) -> Self {
-        let message = format!("Insufficient privileges to complete the operation. One of these roles is needed: {}.", needed.join(", "));
+        let message = format!(
+            "Insufficient privileges to complete the operation. One of these roles is needed: {}.",
+            needed.join(", ")
+        );
         Self::new(StatusCode::FORBIDDEN, "Authorization_RequestDenied", message)
     }
 
@@ -133,11 +140,14 @@ impl From<Fault> for GraphError {
 impl From<StoreError> for GraphError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Conflict { what, value } => {
-                Self::taken(format!("Another object with the same value for property {what} already exists: '{}'.", shown(&value)))
-            }
+            StoreError::Conflict { what, value } => Self::taken(format!(
+                "Another object with the same value for property {what} already exists: '{}'.",
+                shown(&value)
+            )),
             StoreError::NotFound { id, .. } => Self::not_found(&id),
-            StoreError::Changed { .. } => Self::taken("The object is being changed by others at the same time; try again."),
+            StoreError::Changed { .. } => {
+                Self::taken("The object is being changed by others at the same time; try again.")
+            }
             error @ (StoreError::Full | StoreError::Unavailable(_) | StoreError::Damaged(_)) => {
                 tracing::error!(%error, "the directory cannot be used");
                 Self::unavailable()

@@ -85,15 +85,22 @@ fn query(call: &Call<'_>, time: &str, subject: &str) -> Result<LogQuery, GraphEr
     match options.order_by.as_deref() {
         None => {}
         Some(order) if order == format!("{time} desc") => {}
-        Some(_) => return Err(GraphError::unsupported(format!("$orderby is supported for '{time} desc' alone, which is the default."))),
+        Some(_) => {
+            return Err(GraphError::unsupported(format!(
+                "$orderby is supported for '{time} desc' alone, which is the default."
+            )));
+        }
     }
     options.expands_only(&[])?;
-    let demanded = |name: &str, operators: &[Operator]| options.filter.as_ref().and_then(|f| f.demanded(name, operators));
+    let demanded =
+        |name: &str, operators: &[Operator]| options.filter.as_ref().and_then(|f| f.demanded(name, operators));
     let since = demanded(time, &[Operator::Ge, Operator::Gt, Operator::Eq]).and_then(UnixTime::parse);
     let before = match options.skip_token.as_deref() {
         None => None,
         Some(token) => {
-            let place = token.split_once('_').and_then(|(time, id)| Some((UnixTime::from_micros(time.parse().ok()?), id.to_owned())));
+            let place = token
+                .split_once('_')
+                .and_then(|(time, id)| Some((UnixTime::from_micros(time.parse().ok()?), id.to_owned())));
             Some(place.ok_or_else(|| GraphError::bad("The $skiptoken is none of this list."))?)
         }
     };
@@ -102,7 +109,10 @@ fn query(call: &Call<'_>, time: &str, subject: &str) -> Result<LogQuery, GraphEr
         before,
         // Times are shown in whole seconds, so that rows of that second count.
         since: since.map(|since| UnixTime::from_secs(since.secs())),
-        subject: Some(subject).filter(|s| !s.is_empty()).and_then(|s| demanded(s, &[Operator::Eq])).map(str::to_ascii_lowercase),
+        subject: Some(subject)
+            .filter(|s| !s.is_empty())
+            .and_then(|s| demanded(s, &[Operator::Eq]))
+            .map(str::to_ascii_lowercase),
         correlation_id: demanded("correlationId", &[Operator::Eq]).map(str::to_ascii_lowercase),
         limit: STEP,
     })

@@ -114,14 +114,22 @@ async fn call(app: &Arc<App>, context: &Context, parts: &http::request::Parts, b
     };
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let method = &parts.method;
-    let body = if matches!(*method, Method::POST | Method::PATCH | Method::PUT) { request::body(headers, body)? } else { None };
+    let body = if matches!(*method, Method::POST | Method::PATCH | Method::PUT) {
+        request::body(headers, body)?
+    } else {
+        None
+    };
     dispatch(&call, method, &segments, body).await
 }
 
 /// Every call of the subset.
 async fn dispatch(call: &Call<'_>, method: &Method, segments: &[&str], body: Option<Node>) -> Outcome {
-    let (get, post, patch, delete) =
-        (method == Method::GET || method == Method::HEAD, method == Method::POST, method == Method::PATCH, method == Method::DELETE);
+    let (get, post, patch, delete) = (
+        method == Method::GET || method == Method::HEAD,
+        method == Method::POST,
+        method == Method::PATCH,
+        method == Method::DELETE,
+    );
     match segments {
         ["applications"] if get => applications::list(call).await,
         ["applications"] if post => applications::create(call, request::object(body)?).await,
@@ -130,14 +138,20 @@ async fn dispatch(call: &Call<'_>, method: &Method, segments: &[&str], body: Opt
         ["applications", id] if patch => applications::update(call, id, request::object(body)?).await,
         ["applications", id] if delete => applications::delete(call, id).await,
         ["applications", id, "owners"] if get => applications::owners(call, id).await,
-        ["applications", id, action] if post && credentials::is_action(action) => credentials::act(call, id, action, body).await,
+        ["applications", id, action] if post && credentials::is_action(action) => {
+            credentials::act(call, id, action, body).await
+        }
         ["applications", id, "federatedIdentityCredentials"] if get => federated::list(call, id).await,
-        ["applications", id, "federatedIdentityCredentials"] if post => federated::create(call, id, request::object(body)?).await,
+        ["applications", id, "federatedIdentityCredentials"] if post => {
+            federated::create(call, id, request::object(body)?).await
+        }
         ["applications", id, "federatedIdentityCredentials", which] if get => federated::read(call, id, which).await,
         ["applications", id, "federatedIdentityCredentials", which] if patch => {
             federated::update(call, id, which, request::object(body)?).await
         }
-        ["applications", id, "federatedIdentityCredentials", which] if delete => federated::delete(call, id, which).await,
+        ["applications", id, "federatedIdentityCredentials", which] if delete => {
+            federated::delete(call, id, which).await
+        }
 
         ["servicePrincipals"] if get => service_principals::list(call).await,
         ["servicePrincipals"] if post => service_principals::create(call, request::object(body)?).await,
@@ -265,7 +279,8 @@ impl Call<'_> {
     /// An object as the answer, with its context.
     fn entity(&self, set: &str, status: StatusCode, object: Map<String, Json>, version: Option<u64>) -> Answer {
         let mut shown = Map::new();
-        let selected = if self.options.select.is_empty() { String::new() } else { format!("({})", self.options.select.join(",")) };
+        let selected =
+            if self.options.select.is_empty() { String::new() } else { format!("({})", self.options.select.join(",")) };
         shown.insert("@odata.context".to_owned(), format!("{}/$metadata#{set}{selected}/$entity", self.base).into());
         shown.extend(self.options.selected(object));
         Answer::Json(status, shown.into(), version)
@@ -290,7 +305,11 @@ impl Call<'_> {
     /// A short list that has no pages: filtered here.
     fn whole_list(&self, set: &str, items: Vec<Json>) -> Answer {
         let holds = |item: &Json| self.options.filter.as_ref().is_none_or(|f| f.holds(item));
-        let items: Vec<_> = items.into_iter().filter(holds).filter_map(|i| if let Json::Object(o) = i { Some(o) } else { None }).collect();
+        let items: Vec<_> = items
+            .into_iter()
+            .filter(holds)
+            .filter_map(|i| if let Json::Object(o) = i { Some(o) } else { None })
+            .collect();
         let count = self.options.count.then_some(items.len() as u64);
         self.list(set, items, count, None)
     }

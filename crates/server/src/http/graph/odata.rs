@@ -267,7 +267,10 @@ impl Reader<'_> {
     /// Takes a word if it stands here, with a blank or bracket behind it.
     fn word(&mut self, word: &str) -> bool {
         self.blanks();
-        let fits = self.rest().strip_prefix(word).is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'));
+        let fits = self
+            .rest()
+            .strip_prefix(word)
+            .is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'));
         if fits {
             self.at += word.len();
         }
@@ -395,7 +398,10 @@ impl Reader<'_> {
 
     fn identifier(&mut self) -> Result<String, String> {
         self.blanks();
-        let length = self.rest().find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '@' | '.'))).unwrap_or(self.rest().len());
+        let length = self
+            .rest()
+            .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '@' | '.')))
+            .unwrap_or(self.rest().len());
         if length == 0 || self.rest().starts_with(|c: char| c.is_ascii_digit()) {
             return Err(self.expected("the name of a member"));
         }
@@ -488,9 +494,23 @@ mod tests {
     #[test]
     fn refuses_what_it_cannot_read() {
         for filter in [
-            "", "appId", "appId eq", "appId eq 'x", "appId eq x", "appId like 'x'", "(appId eq 'x'", "appId eq 'x' extra",
-            "startswith(displayName)", "startswith(displayName, 5)", "identifierUris/any(u)", "eq 'x'", "5 eq 5", "appId in ()",
-            "identifierUris/any(u:u eq 'x'", "not", "a eq 1e999",
+            "",
+            "appId",
+            "appId eq",
+            "appId eq 'x",
+            "appId eq x",
+            "appId like 'x'",
+            "(appId eq 'x'",
+            "appId eq 'x' extra",
+            "startswith(displayName)",
+            "startswith(displayName, 5)",
+            "identifierUris/any(u)",
+            "eq 'x'",
+            "5 eq 5",
+            "appId in ()",
+            "identifierUris/any(u:u eq 'x'",
+            "not",
+            "a eq 1e999",
         ] {
             assert!(read(filter).is_err(), "{filter}");
         }
@@ -506,9 +526,15 @@ mod tests {
         assert_eq!(narrow("appId eq 'A'"), range(Filter::AppId("a".into()), true));
         assert_eq!(narrow("displayName eq 'A'"), range(Filter::DisplayName("A".into()), true));
         assert_eq!(narrow("startswith(displayName,'A') and id eq 'b'"), range(Filter::ObjectId("b".into()), false));
-        assert_eq!(narrow("identifierUris/any(u:u eq 'api://x')"), range(Filter::IdentifierUri("api://x".into()), true));
+        assert_eq!(
+            narrow("identifierUris/any(u:u eq 'api://x')"),
+            range(Filter::IdentifierUri("api://x".into()), true)
+        );
         assert_eq!(narrow("tags/any(u:u eq 'x')"), range(Filter::All, false));
-        assert_eq!(narrow("appId in ('a','b')"), Narrow::Few(vec![Filter::AppId("a".into()), Filter::AppId("b".into())]));
+        assert_eq!(
+            narrow("appId in ('a','b')"),
+            Narrow::Few(vec![Filter::AppId("a".into()), Filter::AppId("b".into())])
+        );
         assert_eq!(narrow("appId eq 'a' or displayName eq 'b'"), range(Filter::All, false));
         let time = read("createdDateTime ge 2026-01-01T00:00:00Z and appId eq 'x'").unwrap();
         assert_eq!(time.demanded("createdDateTime", &[Operator::Ge, Operator::Gt]), Some("2026-01-01T00:00:00Z"));

@@ -8,12 +8,16 @@ use serde_json::{Map, Value as Json, json};
 use super::error::GraphError;
 use super::{Call, Outcome};
 
-const READ: &[&str] = &["Organization.Read.All", "Directory.Read.All", "Directory.ReadWrite.All", "Application.Read.All", "Application.ReadWrite.All"];
+const READ: &[&str] = &[
+    "Organization.Read.All",
+    "Directory.Read.All",
+    "Directory.ReadWrite.All",
+    "Application.Read.All",
+    "Application.ReadWrite.All",
+];
 
 fn show(call: &Call<'_>) -> Json {
-    let domain = |(i, name): (usize, &String)| {
-        json!({"name": name, "isDefault": i == 0, "isInitial": i == 0, "type": "Managed", "capabilities": ""})
-    };
+    let domain = |(i, name): (usize, &String)| json!({"name": name, "isDefault": i == 0, "isInitial": i == 0, "type": "Managed", "capabilities": ""});
     json!({
         "id": call.tenant.id,
         "displayName": call.tenant.display_name,

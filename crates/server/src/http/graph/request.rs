@@ -122,14 +122,22 @@ impl Options {
             "top" => {
                 let top = value.trim().parse::<u32>().ok().filter(|n| (1..=LARGEST_PAGE).contains(n));
                 self.top = top.ok_or_else(|| {
-                    GraphError::bad(format!("Invalid value '{}' for $top: a number from 1 to {LARGEST_PAGE} is expected.", shown(value)))
+                    GraphError::bad(format!(
+                        "Invalid value '{}' for $top: a number from 1 to {LARGEST_PAGE} is expected.",
+                        shown(value)
+                    ))
                 })?;
             }
             "skiptoken" => self.skip_token = Some(value.to_owned()),
             "count" => match value.trim() {
                 "true" | "True" => self.count = true,
                 "false" | "False" => {}
-                _ => return Err(GraphError::bad(format!("Invalid value '{}' for $count: true or false is expected.", shown(value)))),
+                _ => {
+                    return Err(GraphError::bad(format!(
+                        "Invalid value '{}' for $count: true or false is expected.",
+                        shown(value)
+                    )));
+                }
             },
             "orderby" => self.order_by = Some(value.trim().to_owned()),
             "search" | "skip" | "apply" | "compute" if name.starts_with('$') => {
@@ -158,7 +166,9 @@ impl Options {
     /// Leaves of an object what `$select` names.
     pub fn selected(&self, mut object: Map<String, Json>) -> Map<String, Json> {
         if !self.select.is_empty() && !self.select.iter().any(|s| s == "*") {
-            object.retain(|name, _| self.select.iter().any(|s| s.split('/').next() == Some(name)) || name.starts_with("@odata"));
+            object.retain(|name, _| {
+                self.select.iter().any(|s| s.split('/').next() == Some(name)) || name.starts_with("@odata")
+            });
         }
         object
     }
@@ -196,7 +206,11 @@ pub fn body(headers: &HeaderMap, bytes: &[u8]) -> Result<Option<Node>, GraphErro
     }
     let text = std::str::from_utf8(bytes).map_err(|_| GraphError::bad("The request body is not UTF-8."))?;
     tree::read_json(text.trim_start_matches('\u{feff}'), 1).map(Some).map_err(|fault| {
-        let place = if fault.at.line > 0 { format!(" (line {}, column {})", fault.at.line, fault.at.column) } else { String::new() };
+        let place = if fault.at.line > 0 {
+            format!(" (line {}, column {})", fault.at.line, fault.at.column)
+        } else {
+            String::new()
+        };
         GraphError::bad(format!("Unable to read JSON request payload: {fault}{place}."))
     })
 }
@@ -253,7 +267,20 @@ fn encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for b in text.bytes() {
         match b {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'$' | b'\'' | b'(' | b')' | b',' | b':' | b'/' => {
+            b'A'..=b'Z'
+            | b'a'..=b'z'
+            | b'0'..=b'9'
+            | b'-'
+            | b'.'
+            | b'_'
+            | b'~'
+            | b'$'
+            | b'\''
+            | b'('
+            | b')'
+            | b','
+            | b':'
+            | b'/' => {
                 out.push(char::from(b));
             }
             b => out.push_str(&format!("%{b:02X}")),
@@ -271,7 +298,10 @@ mod tests {
     fn paths_come_apart_with_their_keys() {
         let read = |path| segments(path).unwrap();
         assert_eq!(read("/applications"), ["applications"]);
-        assert_eq!(read("/applications(appId='8b76b6d9-4732-4558-a4b5-40d5ff2ed6ef')/owners"), ["applications", "appId=8b76b6d9-4732-4558-a4b5-40d5ff2ed6ef", "owners"]);
+        assert_eq!(
+            read("/applications(appId='8b76b6d9-4732-4558-a4b5-40d5ff2ed6ef')/owners"),
+            ["applications", "appId=8b76b6d9-4732-4558-a4b5-40d5ff2ed6ef", "owners"]
+        );
         assert_eq!(read("/applications('a')/x"), ["applications", "a", "x"]);
         assert_eq!(read("/applications%28appId%3D%27b%27%29"), ["applications", "appId=b"]);
         assert!(segments("/a(b").is_err() && segments("/%zz").is_err() && segments(&"/a".repeat(100)).is_err());
@@ -283,11 +313,17 @@ mod tests {
 
     #[test]
     fn options_are_read_and_repeated_in_the_next_link() {
-        let options = Options::read("$filter=displayName+eq+'a%20b'&$top=2&$select=id,appId&$count=true&$skiptoken=x").unwrap();
+        let options =
+            Options::read("$filter=displayName+eq+'a%20b'&$top=2&$select=id,appId&$count=true&$skiptoken=x").unwrap();
         assert_eq!((options.top, options.count, options.skip_token.as_deref()), (2, true, Some("x")));
         let link = options.next_link("https://x/v1.0/applications", "y z");
-        assert_eq!(link, "https://x/v1.0/applications?$filter=displayName%20eq%20'a%20b'&$top=2&$select=id,appId&$count=true&$skiptoken=y%20z");
-        for wrong in ["$top=0", "$top=1000", "$top=x", "$count=maybe", "$filter=x", "$search=a", "$top=1&$top=2", "$filter=%ff"] {
+        assert_eq!(
+            link,
+            "https://x/v1.0/applications?$filter=displayName%20eq%20'a%20b'&$top=2&$select=id,appId&$count=true&$skiptoken=y%20z"
+        );
+        for wrong in
+            ["$top=0", "$top=1000", "$top=x", "$count=maybe", "$filter=x", "$search=a", "$top=1&$top=2", "$filter=%ff"]
+        {
             assert!(Options::read(wrong).is_err(), "{wrong}");
         }
         assert!(Options::read("api-version=1.6&$format=json").is_ok());

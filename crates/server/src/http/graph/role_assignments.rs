@@ -46,7 +46,11 @@ async fn list(call: &Call<'_>, segment: &str, side: &str) -> Outcome {
 async fn of_side(call: &Call<'_>, found: &Found, side: &str) -> Result<Vec<RoleAssignmentRecord>, GraphError> {
     let (store, tenant_id) = (call.app.store(), &call.tenant.id);
     let id = found.object_id(tenant_id);
-    Ok(if side == "appRoleAssignments" { store.roles_of(tenant_id, &id).await? } else { store.roles_for(tenant_id, &id).await? })
+    Ok(if side == "appRoleAssignments" {
+        store.roles_of(tenant_id, &id).await?
+    } else {
+        store.roles_for(tenant_id, &id).await?
+    })
 }
 
 /// Display names, each looked up once.
@@ -80,17 +84,23 @@ pub(super) async fn create(call: &Call<'_>, segment: &str, side: &str, body: Nod
         Ok(fields.guid(name)?.ok_or_else(|| fields.fault(name, "missing; it is required"))?)
     };
     let (principal_id, resource_id, app_role_id) = (id("principalId")?, id("resourceId")?, id("appRoleId")?);
-    let (own, expected) = if side == "appRoleAssignments" { ("principalId", &principal_id) } else { ("resourceId", &resource_id) };
+    let (own, expected) =
+        if side == "appRoleAssignments" { ("principalId", &principal_id) } else { ("resourceId", &resource_id) };
     if addressed != *expected {
         return Err(fields.fault(own, format!("`{expected}` is not the service principal in the path")).into());
     }
     let principal = find(call, &principal_id).await?;
     if let Found::BuiltIn(known, _) = principal {
-        return Err(fields.fault("principalId", format!("{} is a resource and holds no roles", known.display_name)).into());
+        return Err(fields
+            .fault("principalId", format!("{} is a resource and holds no roles", known.display_name))
+            .into());
     }
     let resource = find(call, &resource_id).await?;
     let value = role_value(&resource, &app_role_id).ok_or_else(|| {
-        GraphError::bad(format!("Permission being assigned was not found on application '{}' (appRoleId '{app_role_id}').", resource.name()))
+        GraphError::bad(format!(
+            "Permission being assigned was not found on application '{}' (appRoleId '{app_role_id}').",
+            resource.name()
+        ))
     })?;
     let record = RoleAssignmentRecord {
         id: uuid::Uuid::new_v4().to_string(),
@@ -102,7 +112,10 @@ pub(super) async fn create(call: &Call<'_>, segment: &str, side: &str, body: Nod
         created: call.now,
     };
     let shown = show_assignment(&record, principal.name(), resource.name());
-    let modified = vec![("AppRole.Value", Json::Null, record.value.clone().into()), ("Resource", Json::Null, resource.name().into())];
+    let modified = vec![
+        ("AppRole.Value", Json::Null, record.value.clone().into()),
+        ("Resource", Json::Null, resource.name().into()),
+    ];
     let row = audit::row(call, Activity::AddRoleAssignment, (&record.principal_id, principal.name()), modified);
     match call.app.directory.change([Change::CreateRoleAssignment(record), row]).await {
         Ok(_) => {}

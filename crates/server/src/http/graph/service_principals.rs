@@ -28,15 +28,17 @@ const BUILT_IN: &str = "built-in-";
 /// A service principal with what it is made of.
 pub(super) enum Found {
     /// A built-in resource.
-    BuiltIn(&'static WellKnown, Option<ServicePrincipalRecord>),
+    BuiltIn(&'static WellKnown, Option<Box<ServicePrincipalRecord>>),
     /// One of an application, which may live elsewhere.
-    Stored(ServicePrincipalRecord, Option<ApplicationRecord>),
+    Stored(Box<ServicePrincipalRecord>, Option<Box<ApplicationRecord>>),
 }
 
 impl Found {
     pub(super) fn object_id(&self, tenant_id: &str) -> String {
         match self {
-            Self::BuiltIn(known, stored) => stored.as_ref().map_or_else(|| known.object_id(tenant_id), |s| s.object_id.clone()),
+            Self::BuiltIn(known, stored) => {
+                stored.as_ref().map_or_else(|| known.object_id(tenant_id), |s| s.object_id.clone())
+            }
             Self::Stored(record, _) => record.object_id.clone(),
         }
     }
@@ -57,23 +59,23 @@ impl Found {
 
     fn show(&self, tenant_id: &str) -> Map<String, Json> {
         match self {
-            Self::BuiltIn(known, stored) => service_principal::show_well_known(known, tenant_id, stored.as_ref()),
-            Self::Stored(record, application) => service_principal::show(record, application.as_ref()),
+            Self::BuiltIn(known, stored) => service_principal::show_well_known(known, tenant_id, stored.as_deref()),
+            Self::Stored(record, application) => service_principal::show(record, application.as_deref()),
         }
     }
 }
 
 async fn built_in(call: &Call<'_>, known: &'static WellKnown) -> Result<Found, GraphError> {
     let stored = call.app.store().service_principal_of(&call.tenant.id, known.app_id).await?;
-    Ok(Found::BuiltIn(known, stored))
+    Ok(Found::BuiltIn(known, stored.map(Box::new)))
 }
 
 async fn with_application(call: &Call<'_>, record: ServicePrincipalRecord) -> Result<Found, GraphError> {
     if let Some(known) = well_known::ALL.into_iter().find(|w| w.app_id == record.app_id) {
-        return Ok(Found::BuiltIn(known, Some(record)));
+        return Ok(Found::BuiltIn(known, Some(Box::new(record))));
     }
     let client = call.app.store().client(&call.tenant.id, &record.app_id).await?;
-    Ok(Found::Stored(record, client.map(|c| c.application)))
+    Ok(Found::Stored(Box::new(record), client.map(|c| Box::new(c.application))))
 }
 
 /// Finds a service principal by id or `appId='…'`.
@@ -118,12 +120,22 @@ pub(super) async fn create(call: &Call<'_>, body: Node) -> Outcome {
     let fields = Fields::of(&body, &root)?;
     let app_id = fields.guid("appId")?.ok_or_else(|| fields.fault("appId", "missing; it is required"))?;
     match find(call, &format!("appId={app_id}")).await {
-        Ok(there) => return Ok(call.entity("servicePrincipals", StatusCode::CREATED, there.show(&call.tenant.id), Some(there.version()))),
+        Ok(there) => {
+            return Ok(call.entity(
+                "servicePrincipals",
+                StatusCode::CREATED,
+                there.show(&call.tenant.id),
+                Some(there.version()),
+            ));
+        }
         Err(error) if error.status == StatusCode::NOT_FOUND => {}
         Err(error) => return Err(error),
     }
     let Some(client) = call.app.store().client(&call.tenant.id, &app_id).await? else {
-        let message = format!("The appId '{}' of the service principal does not reference a valid application object.", shown(&app_id));
+        let message = format!(
+            "The appId '{}' of the service principal does not reference a valid application object.",
+            shown(&app_id)
+        );
         return Err(GraphError::bad(message));
     };
     let mut means = call.means();
@@ -146,7 +158,7 @@ pub(super) async fn update(call: &Call<'_>, segment: &str, body: Node) -> Outcom
             return Err(GraphError::precondition());
         }
         let (old, stored) = match &found {
-            Found::Stored(record, _) | Found::BuiltIn(_, Some(record)) => (record.clone(), true),
+            Found::Stored(record, _) | Found::BuiltIn(_, Some(record)) => ((**record).clone(), true),
             Found::BuiltIn(known, None) => (of_built_in(known, &call.tenant.id), false),
         };
         let mut means = call.means();
@@ -191,7 +203,10 @@ pub(super) async fn delete(call: &Call<'_>, segment: &str) -> Outcome {
         return Err(GraphError::precondition());
     }
     let Found::Stored(record, _) = &found else {
-        return Err(GraphError::bad(format!("{} is there in every tenant and cannot be deleted; set accountEnabled to false.", found.name())));
+        return Err(GraphError::bad(format!(
+            "{} is there in every tenant and cannot be deleted; set accountEnabled to false.",
+            found.name()
+        )));
     };
     let row = audit::row(call, Activity::RemoveServicePrincipal, (&record.object_id, found.name()), Vec::new());
     let (tenant_id, object_id) = (call.tenant.id.clone(), record.object_id.clone());

@@ -11,7 +11,11 @@ const NOW: UnixTime = UnixTime::from_secs(1_790_000_000);
 const APP: &str = "8b76b6d9-4732-4558-a4b5-40d5ff2ed6ef";
 
 fn tenant() -> TenantRecord {
-    TenantRecord { id: "5f2c1a7e-0000-4000-8000-0000000000a1".into(), domains: vec!["contoso.example".into()], ..TenantRecord::default() }
+    TenantRecord {
+        id: "5f2c1a7e-0000-4000-8000-0000000000a1".into(),
+        domains: vec!["contoso.example".into()],
+        ..TenantRecord::default()
+    }
 }
 
 fn made(body: &Json) -> Result<ApplicationRecord, Fault> {
@@ -19,7 +23,12 @@ fn made(body: &Json) -> Result<ApplicationRecord, Fault> {
 }
 
 fn patched(old: &ApplicationRecord, body: &Json) -> Result<ApplicationRecord, Fault> {
-    update(old, &Node::from_json(body), &[], &mut Reading::new(Origin::Graph, NOW, &mut Counting { given: 50, ..Counting::default() }))
+    update(
+        old,
+        &Node::from_json(body),
+        &[],
+        &mut Reading::new(Origin::Graph, NOW, &mut Counting { given: 50, ..Counting::default() }),
+    )
 }
 
 fn filed(body: &Json, means: &mut Counting) -> Result<(FromFile, Vec<Fault>), Fault> {
@@ -47,7 +56,10 @@ fn unknown_members_come_back_and_null_removes() {
     assert_eq!(shown["api"]["knownClientApplications"], json!([]));
     assert_eq!(shown["publisherDomain"], "contoso.example");
     let merged = patched(&record, &json!({"api": {"acceptMappedClaims": true}, "someFutureThing": null})).unwrap();
-    assert_eq!(merged.document.get("api"), Some(&json!({"requestedAccessTokenVersion": 2, "acceptMappedClaims": true})));
+    assert_eq!(
+        merged.document.get("api"),
+        Some(&json!({"requestedAccessTokenVersion": 2, "acceptMappedClaims": true}))
+    );
     assert_eq!((merged.token_version, merged.document.get("someFutureThing")), (2, None));
     assert_eq!(patched(&merged, &json!({"api": {"requestedAccessTokenVersion": null}})).unwrap().token_version, 1);
 }
@@ -74,7 +86,10 @@ fn every_rule_names_its_member() {
         (json!({"isFallbackPublicClient": "yes"}), "isFallbackPublicClient"),
         (json!({"certificateFiles": ["a.pem"]}), "certificateFiles"),
         (json!({"federatedIdentityCredentials": []}), "federatedIdentityCredentials"),
-        (json!({"trustedCertificateSubjects": [{"authorityId": "x", "subjectName": "y"}]}), "trustedCertificateSubjects/0/authorityId"),
+        (
+            json!({"trustedCertificateSubjects": [{"authorityId": "x", "subjectName": "y"}]}),
+            "trustedCertificateSubjects/0/authorityId",
+        ),
         (json!({"passwordCredentials": [{"displayName": "x"}]}), "passwordCredentials/0/keyId"),
     ] {
         assert_eq!(patched(&old, &body).unwrap_err().path, path, "{body}");
@@ -89,7 +104,8 @@ fn private_keys_are_refused_wherever_they_stand() {
     let identity = Identity::rsa(0, &Spec::default());
     let key = identity.key_pem();
     let entry = |name: &str| {
-        let mut entry = json!({"type": "AsymmetricX509Cert", "usage": "Verify", "key": encode_base64(identity.certificate.der())});
+        let mut entry =
+            json!({"type": "AsymmetricX509Cert", "usage": "Verify", "key": encode_base64(identity.certificate.der())});
         entry[name] = key.clone().into();
         json!({"displayName": "a", "keyCredentials": [entry]})
     };
@@ -141,7 +157,8 @@ fn files_need_an_app_id_and_bring_certificates_beside_them() {
     means.files.push(("a.pem".into(), format!("{}{}", identity.key_pem(), identity.certificate_pem()).into_bytes()));
     means.files.push(("key.pem".into(), identity.key_pem().into_bytes()));
     means.files.push(("seed.yaml".into(), b"tenants: []".to_vec()));
-    let (read, warnings) = filed(&json!({"appId": APP.to_uppercase(), "certificateFiles": ["a.pem"]}), &mut means).unwrap();
+    let (read, warnings) =
+        filed(&json!({"appId": APP.to_uppercase(), "certificateFiles": ["a.pem"]}), &mut means).unwrap();
     assert_eq!((read.application.app_id.as_str(), read.application.display_name.as_str()), (APP, APP));
     assert_eq!(read.application.key_credentials[0].der.as_deref(), Some(identity.certificate.der()));
     assert!(warnings[0].message.contains("private key"));
@@ -153,7 +170,11 @@ fn files_need_an_app_id_and_bring_certificates_beside_them() {
         (json!({"appId": APP, "certificateFiles": ["key.pem"]}), "certificateFiles/0", "private key"),
         (json!({"appId": APP, "certificateFiles": ["seed.yaml"]}), "certificateFiles/0", "certificate"),
         (json!({"appId": APP, "certificateFiles": ["a.pem", "a.pem"]}), "certificateFiles/1", "already"),
-        (json!({"appId": APP, "servicePrincipal": null, "grantedRoles": [{"resource": "a", "role": "b"}]}), "grantedRoles/0/role", "service principal"),
+        (
+            json!({"appId": APP, "servicePrincipal": null, "grantedRoles": [{"resource": "a", "role": "b"}]}),
+            "grantedRoles/0/role",
+            "service principal",
+        ),
     ] {
         let fault = filed(&body, &mut means).unwrap_err();
         assert_eq!(fault.path, path);
