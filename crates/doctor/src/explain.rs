@@ -132,7 +132,9 @@ impl Page {
         self.markdown
             .split("\n## ")
             .skip(1)
-            .map(|section| section.split_once('\n').map_or((section, ""), |(head, body)| (head.trim(), body.trim_matches('\n'))))
+            .map(|section| {
+                section.split_once('\n').map_or((section, ""), |(head, body)| (head.trim(), body.trim_matches('\n')))
+            })
             .collect()
     }
 

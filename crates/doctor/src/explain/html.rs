@@ -108,7 +108,8 @@ fn links(out: &mut String, text: &str) {
                 rest = &rest[end..];
             }
             Some((label, target, end)) if target.ends_with(".md") => {
-                let _ = write!(out, "<a href=\"?page={}\">{}</a>", escape(target.trim_end_matches(".md")), escape(label));
+                let _ =
+                    write!(out, "<a href=\"?page={}\">{}</a>", escape(target.trim_end_matches(".md")), escape(label));
                 rest = &rest[end..];
             }
             _ => {

@@ -37,7 +37,9 @@ fn section(out: &mut String, body: &str, width: usize, dim: &str, reset: &str) {
         } else if line.trim().is_empty() {
             flush(out, &mut paragraph, width);
             out.push('\n');
-        } else if line.starts_with("- ") || line.split_once(". ").is_some_and(|(n, _)| n.len() < 3 && n.bytes().all(|b| b.is_ascii_digit())) {
+        } else if line.starts_with("- ")
+            || line.split_once(". ").is_some_and(|(n, _)| n.len() < 3 && n.bytes().all(|b| b.is_ascii_digit()))
+        {
             flush(out, &mut paragraph, width);
             paragraph.push_str(line.trim_end());
         } else {

@@ -1,0 +1,47 @@
+//! `aud-endpoint-not-issuer`: The server wants its issuer, and `aud` is an endpoint.
+//!
+//! `aud` against the server's metadata, together with its message.
+//! Run by [`crate::diagnose`] over the evidence; it explains a refusal and never makes one.
+
+use countersign_core::jose::claims::Audience;
+
+use crate::artifact::Content;
+use crate::evidence::Evidence;
+use crate::evidence::messages::Message;
+use crate::proof::{Cause, Certainty, Proof, Question};
+
+/// The server wants its issuer, and `aud` is an endpoint.
+pub static CAUSE: Cause = Cause {
+    key: "aud-endpoint-not-issuer",
+    layer: "Audience",
+    question: Question::Audience,
+    explains: &["audience"],
+    aadsts: &[],
+    prove,
+};
+
+fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
+    let (Some(m), Some(c)) = (ev.message(Message::AudienceRefused), ev.claims) else { return Vec::new() };
+    let Audience::One(aud) = &c.it.aud else { return Vec::new() };
+    let issuer = ev.artifacts.iter().find_map(|a| match &a.content {
+        Content::Metadata(meta)
+            if meta.issuer.as_deref() != Some(aud.as_str()) && meta.endpoints.iter().any(|(_, url)| url == aud) =>
+        {
+            meta.issuer.clone()
+        }
+        _ => None,
+    });
+    issuer
+        .map(|expected| {
+            Proof::error(
+                Certainty::Likely,
+                "`aud` is an endpoint of the server, and the server refuses it: it wants its issuer",
+            )
+            .at(c.artifact, "claims/aud", aud, expected)
+            .at(m, "message", "audience refused", "")
+            .fix("set `aud` to the `issuer` of the server's metadata")
+            .rank(62)
+        })
+        .into_iter()
+        .collect()
+}

@@ -1,0 +1,91 @@
+//! Small pieces of wording that several causes share: durations, bytes, clipped values.
+//!
+//! Used by evidence, causes and renderers. Every value that goes into a report is clipped here, so that no whole
+//! assertion and no secret gets out.
+
+use countersign_core::encoding;
+
+/// Longest value that a report repeats.
+const MAX_VALUE: usize = 160;
+
+/// `2 h 5 min`, `43 s`.
+pub fn duration(seconds: i64) -> String {
+    let s = seconds.unsigned_abs();
+    match s {
+        0..=119 => format!("{s} s"),
+        120..=7199 if s % 60 == 0 => format!("{} min", s / 60),
+        120..=7199 => format!("{} min {} s", s / 60, s % 60),
+        7200..=172_799 if s % 3600 / 60 == 0 => format!("{} h", s / 3600),
+        7200..=172_799 => format!("{} h {} min", s / 3600, s % 3600 / 60),
+        172_800..=63_071_999 => format!("{} days", s / 86_400),
+        _ => format!("{} years", s / 31_557_600),
+    }
+}
+
+/// A value for the report: control and invisible characters written out, long ones cut, tokens without signature.
+pub fn value(text: &str) -> String {
+    let mut out = String::new();
+    for c in mask_tokens(text).chars() {
+        if out.chars().count() >= MAX_VALUE {
+            out.push('…');
+            break;
+        }
+        if crate::read::text::is_invisible(c) {
+            out.push_str(&format!("\\u{{{:04x}}}", c as u32));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Takes the signature off every JWT in a text: what remains cannot be used.
+pub fn mask_tokens(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("eyJ") {
+        let (head, tail) = rest.split_at(at);
+        out.push_str(head);
+        let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+' | '/' | '=');
+        let end = tail.find(|c| !is_part(c)).unwrap_or(tail.len());
+        let token = &tail[..end];
+        if token.len() > 80 && token.matches('.').count() >= 1 {
+            let header = token.split('.').next().unwrap_or_default();
+            out.push_str(&header[..header.len().min(24)]);
+            out.push_str("….(rest left out)");
+        } else {
+            out.push_str(token);
+        }
+        rest = &tail[end..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Bytes as upper-case hex, cut after 72 of them.
+pub fn hex(bytes: &[u8]) -> String {
+    let shown = &bytes[..bytes.len().min(72)];
+    let more = if shown.len() < bytes.len() { "…" } else { "" };
+    format!("{}{more}", encoding::encode_hex_upper(shown))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_well() {
+        assert_eq!(duration(43), "43 s");
+        assert_eq!(duration(-3600), "60 min");
+        assert_eq!(duration(7500), "2 h 5 min");
+        assert_eq!(duration(400 * 86_400), "400 days");
+    }
+
+    #[test]
+    fn no_usable_token_gets_out() {
+        let token = format!("eyJ{}.eyJ{}.{}", "a".repeat(40), "b".repeat(60), "c".repeat(300));
+        let shown = value(&format!("client_assertion={token}&x=1"));
+        assert!(!shown.contains(&"b".repeat(20)) && !shown.contains(&"c".repeat(20)), "{shown}");
+        assert_eq!(value("\u{200e}AB"), "\\u{200e}AB");
+    }
+}
