@@ -37,7 +37,7 @@ pub struct Summary {
     pub applications: u64,
     /// Applications that were there already, or were deleted earlier.
     pub left: u64,
-    /// What was odd and is no fault: `file:line:column: …`.
+    /// What was odd and is no fault: with its place.
     pub warnings: Vec<String>,
 }
 
@@ -74,12 +74,12 @@ impl fmt::Display for FileError {
 
 impl std::error::Error for FileError {}
 
-/// `file:line:column: member: what is wrong`
+/// `file: line 3, column 5: member: what is wrong`
 pub(crate) fn located(path: &Path, fault: &Fault) -> String {
     if fault.at.line == 0 {
         format!("{}: {fault}", path.display())
     } else {
-        format!("{}:{}:{}: {fault}", path.display(), fault.at.line, fault.at.column)
+        format!("{}: line {}, column {}: {fault}", path.display(), fault.at.line, fault.at.column)
     }
 }
 

@@ -105,35 +105,35 @@ async fn faults_name_file_line_and_member_and_leave_nothing() {
     let app = format!("{}    applications:\n      - appId: {APP}\n", good());
     let cases: Vec<(String, Vec<&str>)> = vec![
         (String::new(), vec!["seed.yaml", "empty"]),
-        ("tenants: [".into(), vec!["seed.yaml:", "YAML"]),
-        ("just words".into(), vec!["seed.yaml:1:1", "tenants"]),
-        (good() + "    colour: red\n", vec!["seed.yaml:4:5", "colour"]),
-        ("tenants:\n  - tenantId: not-a-guid\n".into(), vec!["seed.yaml:2:", "not-a-guid", "tenantId"]),
-        ("tenants:\n  - displayName: Nameless\n".into(), vec!["seed.yaml:2:", "tenantId"]),
-        (good() + "    applications:\n      - appId: nope\n", vec!["seed.yaml:5:", "nope"]),
+        ("tenants: [".into(), vec!["seed.yaml: line 1, ", "YAML"]),
+        ("just words".into(), vec!["seed.yaml: line 1, column 1", "tenants"]),
+        (good() + "    colour: red\n", vec!["seed.yaml: line 4, column 5", "colour"]),
+        ("tenants:\n  - tenantId: not-a-guid\n".into(), vec!["seed.yaml: line 2, ", "not-a-guid", "tenantId"]),
+        ("tenants:\n  - displayName: Nameless\n".into(), vec!["seed.yaml: line 2, ", "tenantId"]),
+        (good() + "    applications:\n      - appId: nope\n", vec!["seed.yaml: line 5, ", "nope"]),
         (
             app.clone() + "        certificateFiles: [missing.pem]\n",
-            vec!["seed.yaml:6:", "missing.pem", "certificateFiles/0"],
+            vec!["seed.yaml: line 6, ", "missing.pem", "certificateFiles/0"],
         ),
-        (app.clone() + "        certificateFiles: [key.pem]\n", vec!["seed.yaml:6:", "key.pem", "private key"]),
+        (app.clone() + "        certificateFiles: [key.pem]\n", vec!["seed.yaml: line 6, ", "key.pem", "private key"]),
         (
             app.clone() + "        keyCredentials:\n          - key: '!!!'\n",
-            vec!["seed.yaml:7:", "keyCredentials/0/key"],
+            vec!["seed.yaml: line 7, ", "keyCredentials/0/key"],
         ),
-        (app.clone() + &format!("      - appId: {APP}\n"), vec!["seed.yaml:6:", APP]),
-        (good() + good().split_once('\n').unwrap().1, vec!["seed.yaml:4:", TENANT]),
+        (app.clone() + &format!("      - appId: {APP}\n"), vec!["seed.yaml: line 6, ", APP]),
+        (good() + good().split_once('\n').unwrap().1, vec!["seed.yaml: line 4, ", TENANT]),
         (
             app.clone() + "        grantedRoles: [{resource: 'api://none', role: x}]\n",
-            vec!["seed.yaml:6:", "api://none", "resource"],
+            vec!["seed.yaml: line 6, ", "api://none", "resource"],
         ),
-        (app.clone() + "        appId: x\n", vec!["seed.yaml:6:"]),
+        (app.clone() + "        appId: x\n", vec!["seed.yaml: line 6, "]),
         (
             app.clone()
                 + "        identifierUris: ['api://x']\n      - appId: 0f4c7a10-9d3b-4a52-8c11-2b6e5d7f9013\n        identifierUris: ['api://x']\n",
-            vec!["seed.yaml:8:", "api://x"],
+            vec!["seed.yaml: line 8, ", "api://x"],
         ),
-        (good() + "    domains: [no-dot]\n", vec!["seed.yaml:4:", "no-dot"]),
-        (app + "        passwordCredentials: [{secretText: 5}]\n", vec!["seed.yaml:6:", "secretText", "quotes"]),
+        (good() + "    domains: [no-dot]\n", vec!["seed.yaml: line 4, ", "no-dot"]),
+        (app + "        passwordCredentials: [{secretText: 5}]\n", vec!["seed.yaml: line 6, ", "secretText", "quotes"]),
     ];
     for (text, words) in cases {
         let message = bench.seed("seed.yaml", &text).await.unwrap_err();
@@ -183,8 +183,8 @@ async fn json_lines_are_read_one_application_a_line() {
     assert!(bench.directory.store().was_application(TENANT, APP).await.unwrap());
     let wrong = text.replace("000000000300\"", "000000000300\",\"tags\":5");
     let message = bench.seed("wrong.jsonl", &wrong).await.unwrap_err();
-    assert!(message.contains("wrong.jsonl:303:") && message.contains("tags"), "{message}");
+    assert!(message.contains("wrong.jsonl: line 303, ") && message.contains("tags"), "{message}");
     let broken = format!("{text}\n{{\"appId\":");
     let message = bench.seed("broken.jsonl", &broken).await.unwrap_err();
-    assert!(message.contains("broken.jsonl:504:"), "{message}");
+    assert!(message.contains("broken.jsonl: line 504, "), "{message}");
 }
