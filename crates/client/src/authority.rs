@@ -16,6 +16,15 @@ pub enum Cloud {
 }
 
 impl Cloud {
+    /// Every cloud.
+    pub const ALL: [Self; 3] = [Self::Public, Self::UsGovernment, Self::China];
+
+    /// The cloud of a login host, with or without `https://`.
+    pub fn of_host(host: &str) -> Option<Self> {
+        let bare = |h: &str| h.trim_start_matches("https://").trim_end_matches('/').to_ascii_lowercase();
+        Self::ALL.into_iter().find(|cloud| bare(cloud.login_host()) == bare(host))
+    }
+
     /// Its login host.
     pub const fn login_host(self) -> &'static str {
         match self {

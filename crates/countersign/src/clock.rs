@@ -12,5 +12,6 @@ pub fn now() -> UnixTime {
 
 /// Reads the value of `--at`.
 pub fn parse(text: &str) -> Result<UnixTime, String> {
-    UnixTime::parse(text).ok_or_else(|| format!("'{text}' is no time; expected RFC 3339, for example 2026-11-24T10:00:00Z"))
+    UnixTime::parse(text)
+        .ok_or_else(|| format!("'{text}' is no time; expected RFC 3339, for example 2026-11-24T10:00:00Z"))
 }

@@ -31,8 +31,9 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 /// Reads a password or secret from a file: the first line, without its end.
 pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let bytes = Zeroizing::new(read(path)?);
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|_| Failure::new(Exit::Unreadable, format!("{}: is no UTF-8 text; expected a password", path.display())))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| {
+        Failure::new(Exit::Unreadable, format!("{}: is no UTF-8 text; expected a password", path.display()))
+    })?;
     let line = text.strip_prefix('\u{feff}').unwrap_or(text).lines().next().unwrap_or_default();
     Ok(Zeroizing::new(line.to_owned()))
 }
@@ -40,7 +41,9 @@ pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, Failure> {
 /// Writes a file that appears whole or not at all; `private` for mode 0600. An existing file is replaced only with `force`.
 pub fn write_new(path: &Path, bytes: &[u8], private: bool, force: bool) -> Result<(), Failure> {
     use std::io::Write as _;
-    let failed = |cause: std::io::Error| Failure::new(Exit::Unreadable, format!("{}: cannot be written: {cause}", path.display()));
+    let failed = |cause: std::io::Error| {
+        Failure::new(Exit::Unreadable, format!("{}: cannot be written: {cause}", path.display()))
+    };
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().prefix(".countersign-").tempfile_in(folder).map_err(failed)?;
     file.write_all(bytes).map_err(failed)?;
@@ -55,9 +58,10 @@ pub fn write_new(path: &Path, bytes: &[u8], private: bool, force: bool) -> Resul
     file.as_file().sync_all().map_err(failed)?;
     let placed = if force { file.persist(path).map(drop) } else { file.persist_noclobber(path).map(drop) };
     placed.map_err(|e| match e.error.kind() {
-        std::io::ErrorKind::AlreadyExists => {
-            Failure::new(Exit::Usage, format!("{}: is there already; name another file, or replace it with --force", path.display()))
-        }
+        std::io::ErrorKind::AlreadyExists => Failure::new(
+            Exit::Usage,
+            format!("{}: is there already; name another file, or replace it with --force", path.display()),
+        ),
         _ => failed(e.error),
     })
 }

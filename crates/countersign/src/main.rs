@@ -1,21 +1,22 @@
 //! The one binary. Reads the command line, runs a verb, prints its failure, ends with its status.
 
 mod args;
+mod client_args;
 mod clock;
 mod cmd;
 mod exit;
+mod graph;
 mod input;
 mod output;
+mod ready;
 
 use std::process::ExitCode;
-
-use clap::Parser as _;
 
 use args::{Cli, Verb};
 use exit::{Exit, Failure};
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match args::parse() {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are answers, not mistakes.
@@ -57,9 +58,11 @@ fn run(cli: Cli) -> Result<(), Stop> {
         Verb::Serve(args) => cmd::serve::run(args, color)?,
         Verb::Wait(args) => cmd::wait::wait(&args)?,
         Verb::Healthcheck(args) => cmd::wait::healthcheck(&args)?,
-        Verb::Token(verb) => cmd::token::run(verb, color)?,
+        Verb::Token(verb) => cmd::token::run(verb)?,
         Verb::Assertion(verb) => cmd::assertion::run(verb)?,
         Verb::Cert(verb) => cmd::cert::run(verb)?,
+        Verb::App(verb) => cmd::app::run(verb)?,
+        Verb::Credential(verb) => cmd::credential::run(verb)?,
         Verb::State(verb) => cmd::state::run(verb)?,
         Verb::Config(verb) => cmd::config::run(verb)?,
         Verb::Completion(args) => cmd::completion::run(&args)?,

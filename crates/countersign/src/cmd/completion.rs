@@ -1,9 +1,8 @@
 //! `completion SHELL`: made from the same definitions as `--help`.
 
-use clap::CommandFactory as _;
 use clap_complete::Shell;
 
-use crate::args::Cli;
+use crate::args;
 use crate::exit::Failure;
 use crate::output;
 
@@ -17,6 +16,6 @@ pub struct Args {
 /// Prints the script.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "countersign", &mut script);
+    clap_complete::generate(args.shell, &mut args::command(), "countersign", &mut script);
     output::data(&String::from_utf8_lossy(&script))
 }

@@ -20,7 +20,7 @@ pub struct ShowArgs {
     #[arg(long)]
     origin: bool,
     /// How it is printed
-    #[arg(long, value_enum, default_value_t, env = "COUNTERSIGN_FORMAT", hide_env = true)]
+    #[arg(long, value_enum, default_value_t)]
     format: Format,
     #[command(flatten)]
     settings: Settings,
@@ -39,7 +39,10 @@ pub fn run(verb: Verb) -> Result<(), Failure> {
             let members: Map<String, Value> = rows
                 .into_iter()
                 .map(|(name, value, origin)| {
-                    (name.to_owned(), if args.origin { json!({"value": value, "origin": origin}) } else { json!(value) })
+                    (
+                        name.to_owned(),
+                        if args.origin { json!({"value": value, "origin": origin}) } else { json!(value) },
+                    )
                 })
                 .collect();
             output::json(&members)
@@ -49,7 +52,11 @@ pub fn run(verb: Verb) -> Result<(), Failure> {
             let mut text = String::new();
             for (name, value, origin) in rows {
                 let value = if value.is_empty() { "-".to_owned() } else { value };
-                let line = if args.origin { format!("{name:<17} {value:<wide$}  {origin}") } else { format!("{name:<17} {value}") };
+                let line = if args.origin {
+                    format!("{name:<17} {value:<wide$}  {origin}")
+                } else {
+                    format!("{name:<17} {value}")
+                };
                 text.push_str(line.trim_end());
                 text.push('\n');
             }

@@ -16,7 +16,7 @@ pub struct Args {
     #[arg(long)]
     list: bool,
     /// How it is printed
-    #[arg(long, value_enum, default_value_t, env = "COUNTERSIGN_FORMAT", hide_env = true)]
+    #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 

@@ -1,9 +1,11 @@
 //! One file for each verb: its arguments and what it does.
 
+pub mod app;
 pub mod assertion;
 pub mod cert;
 pub mod completion;
 pub mod config;
+pub mod credential;
 pub mod man;
 pub mod serve;
 pub mod state;

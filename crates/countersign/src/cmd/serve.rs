@@ -164,8 +164,10 @@ fn banner(ready: &ReadyInfo, profile: &str) -> String {
 /// Log lines to stderr; `RUST_LOG` sets the detail.
 pub fn start_logging(format: Format, color: Color) {
     use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,countersign=info,countersign_server=info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color.on_stderr());
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("warn,countersign=info,countersign_server=info"));
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color.on_stderr());
     // A second start in one process keeps the first subscriber.
     let _ = match format {
         Format::Human => builder.with_target(false).compact().try_init(),

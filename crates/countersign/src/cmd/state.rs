@@ -44,7 +44,7 @@ pub struct ExportArgs {
     #[arg(long, requires = "passphrase_file")]
     with_keys: bool,
     /// File with the passphrase
-    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_PASSPHRASE_FILE", hide_env = true)]
+    #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
     /// Replace a file that is there
     #[arg(long)]
@@ -62,7 +62,7 @@ pub struct ImportArgs {
     #[arg(long)]
     replace: bool,
     /// File with the passphrase, for a file with keys
-    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_PASSPHRASE_FILE", hide_env = true)]
+    #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
     #[command(flatten)]
     settings: Settings,
@@ -113,13 +113,15 @@ async fn export(args: ExportArgs) -> Result<(), Failure> {
     let done = match &args.file {
         Some(path) => {
             let mut text = Vec::new();
-            let done = state::export(app.store(), &mut text, form, keys.as_ref(), clock::now()).await.map_err(unusable)?;
+            let done =
+                state::export(app.store(), &mut text, form, keys.as_ref(), clock::now()).await.map_err(unusable)?;
             input::write_new(path, &text, true, args.force)?;
             done
         }
         None => {
             let mut out = std::io::stdout();
-            let done = state::export(app.store(), &mut out, form, keys.as_ref(), clock::now()).await.map_err(unusable)?;
+            let done =
+                state::export(app.store(), &mut out, form, keys.as_ref(), clock::now()).await.map_err(unusable)?;
             out.flush().map_err(unusable)?;
             done
         }

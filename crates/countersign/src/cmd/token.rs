@@ -1,17 +1,15 @@
 //! `token get`: a token by certificate, secret or federated token, from Entra, a local service or any RFC 7523 server.
-
-use std::path::PathBuf;
-use std::time::Duration;
+//!
+//! The token goes to stdout, everything else to stderr. A refusal is shown in the server's own words.
 
 use clap::ValueEnum;
-use countersign_client::{Authority, ClientError, Cloud, Credential, Token, TokenClient, TokenClientOptions, TransportOptions};
-use secrecy::{ExposeSecret as _, SecretString};
+use countersign_client::{Authority, ClientError, Cloud, Refusal, Token};
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use crate::cmd::assertion::CertificateArgs;
+use crate::client_args::{AuthorityArgs, ClientArgs, ReachArgs, token_client};
 use crate::exit::{Exit, Failure};
-use crate::input;
-use crate::output::{self, Color};
+use crate::output;
 
 /// The verbs.
 #[derive(Debug, clap::Subcommand)]
@@ -38,115 +36,82 @@ enum TokenFormat {
 #[derive(Debug, clap::Args)]
 pub struct GetArgs {
     #[command(flatten)]
-    certificate: CertificateArgs,
-    /// File with the client secret; without it AZURE_CLIENT_SECRET is read
-    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_SECRET_FILE", hide_env = true)]
-    secret_file: Option<PathBuf>,
-    /// File with a federated token
-    #[arg(long, value_name = "FILE", env = "AZURE_FEDERATED_TOKEN_FILE", hide_env = true)]
-    federated_token_file: Option<PathBuf>,
-    /// Application (client) id
-    #[arg(long, env = "AZURE_CLIENT_ID", hide_env = true)]
-    client_id: Option<String>,
-    /// Tenant id or domain
-    #[arg(long, env = "AZURE_TENANT_ID", hide_env = true)]
-    tenant: Option<String>,
-    /// Authority host; a local service's URL works
-    #[arg(long, visible_alias = "url", env = "AZURE_AUTHORITY_HOST", default_value = Cloud::Public.login_host(), hide_env = true)]
-    authority: String,
-    /// Token endpoint of any server, instead of --authority and --tenant
-    #[arg(long, env = "COUNTERSIGN_TOKEN_URL", hide_env = true)]
+    client: ClientArgs,
+    #[command(flatten)]
+    authority: AuthorityArgs,
+    /// Token endpoint of any server (RFC 6749, RFC 7523), instead of --authority and --tenant
+    #[arg(long, value_name = "URL")]
     token_url: Option<String>,
     /// aud of the assertion, where it is not the token endpoint
-    #[arg(long, env = "COUNTERSIGN_AUDIENCE", hide_env = true, requires = "token_url")]
+    #[arg(long, requires = "token_url")]
     audience: Option<String>,
-    /// What the token is for
-    #[arg(long, env = "COUNTERSIGN_SCOPE", default_value = "https://graph.microsoft.com/.default", hide_env = true)]
-    scope: String,
-    /// PEM file with a further CA
-    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CA_FILE", hide_env = true)]
-    ca_file: Vec<PathBuf>,
-    /// Seconds for the whole call, retries included
-    #[arg(long, env = "COUNTERSIGN_TIMEOUT", default_value_t = 30, hide_env = true, value_parser = clap::value_parser!(u64).range(1..=3_600))]
-    timeout: u64,
+    /// What the token is for [default: https://graph.microsoft.com/.default, or the cloud's own Graph]
+    #[arg(long)]
+    scope: Option<String>,
+    #[command(flatten)]
+    reach: ReachArgs,
     /// How the token is printed
-    #[arg(long, value_enum, default_value_t, env = "COUNTERSIGN_FORMAT", hide_env = true)]
+    #[arg(long, value_enum, default_value_t)]
     format: TokenFormat,
 }
 
 /// Runs a verb.
-pub fn run(verb: Verb, color: Color) -> Result<(), Failure> {
+pub fn run(verb: Verb) -> Result<(), Failure> {
     let Verb::Get(args) = verb;
-    let authority = authority(&args)?;
-    let credential = credential(&args)?;
-    let client_id = args.client_id.clone().ok_or_else(|| {
-        Failure::new(Exit::Usage, "no client id: give --client-id or set AZURE_CLIENT_ID (the application id, not the object id)")
-    })?;
-    let transport = TransportOptions { ca_files: args.ca_file.clone(), connect_timeout: None, direct: false };
-    let limit = Duration::from_secs(args.timeout);
-    let client = TokenClient::with_options(authority, client_id.clone(), credential.clone(), &TokenClientOptions { transport, deadline: limit })?;
-    let result = crate::runtime()?.block_on(client.token(&args.scope));
-    match result {
-        Ok(token) => output::data(&show(&token, &args)),
+    let place = args.authority.place()?;
+    let authority = match &args.token_url {
+        Some(url) => Authority::token_url(url, args.audience.as_deref())
+            .map_err(|e| Failure::new(Exit::Usage, format!("--token-url {e}")))?,
+        None => place.authority()?,
+    };
+    let scope = match (&args.scope, &args.token_url) {
+        (Some(scope), _) => scope.clone(),
+        (None, Some(_)) => {
+            return Err(Failure::new(Exit::Usage, "no scope: with --token-url, say with --scope what the token is for"));
+        }
+        (None, None) => format!("{}/.default", Cloud::of_host(&place.host).unwrap_or(Cloud::Public).graph()),
+    };
+    let client_id = args.client.client_id()?;
+    let credential = args.client.needed_credential()?;
+    let client = token_client(authority, client_id, credential, &args.reach, place.ca_file.as_ref())?;
+    match crate::runtime()?.block_on(client.token(&scope)) {
+        Ok(token) => output::data(&show(&token, &scope, place.tenant.as_deref(), args.format)),
         Err(ClientError::Refused(refusal)) => {
-            eprintln!("{}: {}", refusal.error, refusal.description);
+            eprint!("{}", explain(&refusal));
             Err(Failure::silent(Exit::Refused))
         }
         Err(other) => Err(other.into()),
     }
 }
 
-fn authority(args: &GetArgs) -> Result<Authority, Failure> {
-    let usage = |e: countersign_client::AuthorityError| Failure::new(Exit::Usage, e);
-    if let Some(url) = &args.token_url {
-        return Authority::token_url(url, args.audience.as_deref()).map_err(usage);
+/// The refusal for people: the verdict, the server's own words, what finds it in the server's logs.
+fn explain(refusal: &Refusal) -> String {
+    let code = refusal.codes.first().map(|c| format!(" AADSTS{c}")).unwrap_or_default();
+    let mut out = format!("refused:{code} {} (HTTP {})\n", refusal.error, refusal.status);
+    if !refusal.description.is_empty() {
+        out.push_str(&output::wrapped(&refusal.description, "  "));
     }
-    let tenant = args.tenant.as_deref().ok_or_else(|| {
-        Failure::new(Exit::Usage, "no tenant: give --tenant or set AZURE_TENANT_ID (its id or a domain), or name a --token-url")
-    })?;
-    Authority::new(&args.authority, tenant).map_err(usage)
+    if let Some(code) = refusal.codes.first() {
+        out.push_str(&format!("  see `countersign explain {code}`\n"));
+    }
+    out
 }
 
-/// The one credential that was named; several are a contradiction, none is status 4.
-fn credential(args: &GetArgs) -> Result<Credential, Failure> {
-    let certificate = args.certificate.credential()?;
-    let secret = match &args.secret_file {
-        Some(path) => Some(SecretString::from(input::read_secret(path)?.as_str())),
-        None => std::env::var("AZURE_CLIENT_SECRET").ok().filter(|s| !s.is_empty()).map(SecretString::from),
-    };
-    let federated = args.federated_token_file.clone();
-    match (certificate, secret, federated) {
-        (Some(c), None, None) => Ok(Credential::Certificate(c)),
-        (None, Some(s), None) => Ok(Credential::Secret(s)),
-        (None, None, Some(f)) => Ok(Credential::FederatedTokenFile(f)),
-        (None, None, None) => Err(Failure::new(
-            Exit::NoCredential,
-            "no credential: give --cert (with --key), --secret-file or --federated-token-file, or set AZURE_CLIENT_CERTIFICATE_PATH, \
-             AZURE_CLIENT_SECRET or AZURE_FEDERATED_TOKEN_FILE",
-        )),
-        _ => Err(Failure::new(
-            Exit::Usage,
-            "more than one credential (flags and AZURE_CLIENT_CERTIFICATE_PATH, AZURE_CLIENT_SECRET, AZURE_FEDERATED_TOKEN_FILE \
-             count together); leave one",
-        )),
-    }
-}
-
-fn show(token: &Token, args: &GetArgs) -> String {
+fn show(token: &Token, scope: &str, tenant: Option<&str>, format: TokenFormat) -> String {
     let value = token.access_token.expose_secret();
-    match args.format {
+    match format {
         TokenFormat::Value => format!("{value}\n"),
         TokenFormat::Header => format!("Authorization: {} {value}\n", token.token_type),
         TokenFormat::Env => format!("COUNTERSIGN_ACCESS_TOKEN='{}'\n", value.replace('\'', "'\\''")),
         TokenFormat::Json => {
-            let local = token.expires_on.rfc3339();
             let object = json!({
                 "accessToken": value,
-                "expiresOn": local,
+                "expiresOn": token.expires_on.rfc3339(),
                 "expires_on": token.expires_on.secs(),
+                "refreshOn": token.refresh_on.rfc3339(),
                 "tokenType": token.token_type,
-                "tenant": args.tenant,
-                "scope": token.scope.as_deref().unwrap_or(&args.scope),
+                "tenant": tenant,
+                "scope": token.scope.as_deref().unwrap_or(scope),
             });
             format!("{object:#}\n")
         }

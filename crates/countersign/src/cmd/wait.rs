@@ -1,24 +1,26 @@
 //! `wait` and `healthcheck`: is the service ready? For scripts and containers.
+//!
+//! `healthcheck` asks once; `wait` asks until the time is up, and gives up early only on what waiting cannot mend.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use countersign_client::{TransportOptions, http_client};
-use serde_json::Value;
+use countersign_client::{TransportOptions, http_client, unreachable};
 
 use crate::exit::{Exit, Failure};
+use crate::ready::{self, Ready};
 
 /// Where the service is.
 #[derive(Debug, clap::Args)]
 struct Where {
     /// Base URL of the service
-    #[arg(long, env = "COUNTERSIGN_URL", default_value = "https://127.0.0.1:8443", hide_env = true)]
+    #[arg(long, default_value = "https://127.0.0.1:8443")]
     url: String,
     /// Its ready file, which names URL and CA
-    #[arg(long, env = "COUNTERSIGN_READY_FILE", value_name = "FILE", hide_env = true)]
+    #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
-    /// PEM file with its CA [default: ca.pem in ./countersign-data, if it is there]
-    #[arg(long, env = "COUNTERSIGN_CA_FILE", value_name = "FILE", hide_env = true)]
+    /// File with its CA [default: ca.pem in ./countersign-data, if it is there]
+    #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
 }
 
@@ -28,7 +30,7 @@ pub struct WaitArgs {
     #[command(flatten)]
     at: Where,
     /// Seconds to wait
-    #[arg(long, env = "COUNTERSIGN_TIMEOUT", default_value_t = 30.0, value_name = "SECONDS", hide_env = true)]
+    #[arg(long, default_value_t = 30.0, value_name = "SECONDS")]
     timeout: f64,
 }
 
@@ -39,45 +41,32 @@ pub struct HealthcheckArgs {
     at: Where,
 }
 
-/// Where a service keeps its CA when it was started with defaults in this folder.
-const DEFAULT_CA: &str = "countersign-data/ca.pem";
-
 impl Where {
     /// URL and CA, as far as they are known already.
     fn resolve(&self) -> Result<(String, Option<PathBuf>), Failure> {
         if let Some(path) = &self.ready_file {
-            let text = std::fs::read_to_string(path)
-                .map_err(|e| Failure::new(Exit::Unreachable, format!("{}: {e}", path.display())))?;
-            let ready: Value = serde_json::from_str(&text)
-                .map_err(|e| Failure::new(Exit::Unreadable, format!("{}: is no ready file: {e}", path.display())))?;
-            let url = ready.get("url").and_then(Value::as_str);
-            let url = url.ok_or_else(|| Failure::new(Exit::Unreadable, format!("{}: has no url", path.display())))?;
-            let ca = ready.get("ca_file").and_then(Value::as_str).map(PathBuf::from);
-            return Ok((url.to_owned(), self.ca_file.clone().or(ca)));
+            let ready = Ready::read(path)?;
+            return Ok((ready.url, self.ca_file.clone().or(ready.ca_file)));
         }
-        let default = Some(PathBuf::from(DEFAULT_CA)).filter(|p| p.is_file());
-        Ok((self.url.trim_end_matches('/').to_owned(), self.ca_file.clone().or(default)))
+        Ok((self.url.trim_end_matches('/').to_owned(), self.ca_file.clone().or_else(ready::default_ca)))
     }
 
     async fn probe(&self, limit: Duration) -> Result<(), Failure> {
         let (url, ca) = self.resolve()?;
-        let options = TransportOptions { ca_files: ca.into_iter().collect(), connect_timeout: Some(limit), direct: false };
+        let options =
+            TransportOptions { ca_files: ca.into_iter().collect(), connect_timeout: Some(limit), direct: true };
         let client = http_client(&options).map_err(|e| Failure::new(Exit::Unreadable, e))?;
         let readyz = format!("{url}/readyz");
         let answer = client.get(&readyz).timeout(limit).send().await;
         match answer {
             Ok(response) if response.status().is_success() => Ok(()),
-            Ok(response) => Err(Failure::new(Exit::Refused, format!("{readyz} answered {}: not ready", response.status()))),
+            Ok(response) => {
+                Err(Failure::new(Exit::Refused, format!("{readyz} answered {}: not ready", response.status())))
+            }
             Err(error) if error.is_timeout() => {
                 Err(Failure::new(Exit::TimedOut, format!("{readyz}: no answer within {} s", limit.as_secs_f64())))
             }
-            Err(error) => {
-                let mut cause: &dyn std::error::Error = &error;
-                while let Some(inner) = cause.source() {
-                    cause = inner;
-                }
-                Err(Failure::new(Exit::Unreachable, format!("{readyz} cannot be reached: {cause}")))
-            }
+            Err(error) => Err(Failure::new(Exit::Unreachable, unreachable(&readyz, &error))),
         }
     }
 }
@@ -100,7 +89,9 @@ pub fn wait(args: &WaitArgs) -> Result<(), Failure> {
             let failure = match args.at.probe(left.clamp(Duration::from_millis(100), Duration::from_secs(5))).await {
                 Ok(()) => return Ok(()),
                 // What waiting cannot mend.
-                Err(failure) if matches!(failure.exit, Exit::Unreadable | Exit::Usage) && args.at.ready_file.is_none() => {
+                Err(failure)
+                    if matches!(failure.exit, Exit::Unreadable | Exit::Usage) && args.at.ready_file.is_none() =>
+                {
                     return Err(failure);
                 }
                 Err(failure) => failure,

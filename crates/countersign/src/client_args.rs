@@ -1,0 +1,270 @@
+//! Who asks for a token, and where: the arguments that `token`, `assertion`, `app` and `credential` share.
+//!
+//! A flag wins over its `COUNTERSIGN_…` variable, that over the `AZURE_…` variable of azure-identity. Secrets come from files and
+//! those variables only.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::ValueEnum;
+use countersign_client::{
+    Authority, AuthorityError, CertificateCredential, Cloud, Credential, CredentialError, TokenClient,
+    TokenClientOptions, TransportOptions,
+};
+use countersign_core::assertion::KeyIdentifier;
+use countersign_core::jose::alg::Alg;
+use secrecy::SecretString;
+use zeroize::Zeroizing;
+
+use crate::exit::{Exit, Failure};
+use crate::input;
+use crate::ready::{self, Ready};
+
+/// A variable of azure-identity; empty counts as unset, as it does there.
+pub fn azure(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|v| !v.is_empty())
+}
+
+/// A certificate with its key, and how an assertion names it.
+#[derive(Debug, clap::Args)]
+pub struct CertificateArgs {
+    /// File with key and certificate (PEM, DER, PKCS#12), or the certificate beside --key [or AZURE_CLIENT_CERTIFICATE_PATH]
+    #[arg(long, value_name = "FILE")]
+    pub cert: Option<PathBuf>,
+    /// File with the private key, where it stands apart
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// File with the password of the key or PKCS#12, - for stdin [or AZURE_CLIENT_CERTIFICATE_PASSWORD]
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+    /// Signature algorithm: PS256, RS256 (AD FS), … [default: PS256; ES… for an EC key]
+    #[arg(long)]
+    pub alg: Option<String>,
+    /// Which header member names the certificate
+    #[arg(long, value_enum, default_value_t)]
+    pub key_id: KeyId,
+    /// Send the certificate chain in x5c [or AZURE_CLIENT_SEND_CERTIFICATE_CHAIN]
+    #[arg(long)]
+    pub send_chain: bool,
+}
+
+/// Header member that names the certificate.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum KeyId {
+    /// `x5t#S256`
+    #[default]
+    X5tS256,
+    /// `x5t`
+    X5t,
+    /// Both
+    Both,
+}
+
+impl CertificateArgs {
+    /// Whether a flag, or a variable of ours, names a file.
+    fn is_given(&self) -> bool {
+        self.cert.is_some() || self.key.is_some()
+    }
+
+    /// The credential of these files, or of the one that azure-identity's variable names.
+    pub fn credential(&self) -> Result<Option<CertificateCredential>, Failure> {
+        let named = if self.is_given() { None } else { azure("AZURE_CLIENT_CERTIFICATE_PATH").map(PathBuf::from) };
+        let files: Vec<&Path> = self.cert.iter().chain(&self.key).chain(&named).map(PathBuf::as_path).collect();
+        if files.is_empty() {
+            return Ok(None);
+        }
+        let password = match &self.password_file {
+            Some(path) => Some(input::read_secret(path)?),
+            None => azure("AZURE_CLIENT_CERTIFICATE_PASSWORD").map(Zeroizing::new),
+        };
+        let unreadable = |e: CredentialError| Failure::new(Exit::Unreadable, e);
+        let mut credential =
+            CertificateCredential::from_files(&files, password.as_ref().map(|p| p.as_str())).map_err(unreadable)?;
+        if let Some(name) = &self.alg {
+            let alg = Alg::from_name(name).ok_or_else(|| {
+                let names: Vec<_> = Alg::ALL.iter().map(|a| a.name()).collect();
+                Failure::new(Exit::Usage, format!("--alg '{name}': expected one of {}", names.join(", ")))
+            })?;
+            credential =
+                credential.with_alg(alg).map_err(|e| Failure::new(Exit::Usage, format!("--alg {name}: {e}")))?;
+        }
+        let key_identifier = match self.key_id {
+            KeyId::X5tS256 => KeyIdentifier::X5tS256,
+            KeyId::X5t => KeyIdentifier::X5t,
+            KeyId::Both => KeyIdentifier::Both,
+        };
+        let says_yes = |v: String| v == "1" || v.eq_ignore_ascii_case("true");
+        let send_chain = self.send_chain || azure("AZURE_CLIENT_SEND_CERTIFICATE_CHAIN").is_some_and(says_yes);
+        Ok(Some(credential.with_key_identifier(key_identifier).with_chain(send_chain)))
+    }
+}
+
+/// Where tokens come from.
+#[derive(Debug, clap::Args)]
+pub struct AuthorityArgs {
+    /// Tenant id or domain [or AZURE_TENANT_ID]
+    #[arg(long)]
+    tenant: Option<String>,
+    /// Authority host, or URL of a local service [or COUNTERSIGN_URL, AZURE_AUTHORITY_HOST; default: Entra ID's public cloud]
+    #[arg(long, visible_alias = "url", value_name = "URL")]
+    authority: Option<String>,
+    /// Ready file of a local service: it names URL, tenant and CA
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+}
+
+/// An authority as far as it is known without a tenant.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// `https://host[:port]`, without a slash at the end.
+    pub host: String,
+    /// The tenant, if one was named.
+    pub tenant: Option<String>,
+    /// CA of a local service.
+    pub ca_file: Option<PathBuf>,
+    /// File with its admin token.
+    pub admin_token_file: Option<PathBuf>,
+}
+
+impl AuthorityArgs {
+    /// Lays flags and variables over each other.
+    pub fn place(&self) -> Result<Place, Failure> {
+        let ready = self.ready_file.as_deref().map(Ready::read).transpose()?;
+        let host = self
+            .authority
+            .clone()
+            .or_else(|| ready.as_ref().map(|r| r.url.clone()))
+            .or_else(|| azure("COUNTERSIGN_URL"))
+            .or_else(|| azure("AZURE_AUTHORITY_HOST"))
+            .unwrap_or_else(|| Cloud::Public.login_host().to_owned());
+        let tenant = self
+            .tenant
+            .clone()
+            .or_else(|| ready.as_ref().map(|r| r.tenant.clone()))
+            .or_else(|| azure("AZURE_TENANT_ID"));
+        // Any tenant will do to find out what kind of host it is.
+        let local = Authority::new(&host, "common").map_err(wrong_authority)?.is_loopback();
+        let (ca_file, admin_token_file) = match ready {
+            Some(ready) => (ready.ca_file, Some(ready.admin_token_file)),
+            None if local => (ready::default_ca(), ready::default_admin_token()),
+            None => (None, None),
+        };
+        Ok(Place { host: host.trim_end_matches('/').to_owned(), tenant, ca_file, admin_token_file })
+    }
+}
+
+fn wrong_authority(error: AuthorityError) -> Failure {
+    Failure::new(Exit::Usage, error)
+}
+
+impl Place {
+    /// The tenant's token endpoint.
+    pub fn authority(&self) -> Result<Authority, Failure> {
+        let tenant = self.tenant.as_deref().ok_or_else(|| {
+            Failure::new(Exit::Usage, "no tenant: give --tenant or set AZURE_TENANT_ID (its id, or a domain of it)")
+        })?;
+        Authority::new(&self.host, tenant).map_err(wrong_authority)
+    }
+}
+
+/// How a server is reached.
+#[derive(Debug, clap::Args)]
+pub struct ReachArgs {
+    /// File with a further CA (PEM or DER); may be given several times
+    #[arg(long, value_name = "FILE")]
+    ca_file: Vec<PathBuf>,
+    /// Seconds for the whole call, retries included
+    #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    timeout: u64,
+}
+
+impl ReachArgs {
+    /// Longest time for a call.
+    pub fn limit(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
+
+    /// Roots for this place.
+    pub fn transport(&self, place_ca: Option<&PathBuf>, direct: bool) -> TransportOptions {
+        let ca_files =
+            if self.ca_file.is_empty() { place_ca.into_iter().cloned().collect() } else { self.ca_file.clone() };
+        TransportOptions { ca_files, connect_timeout: None, direct }
+    }
+}
+
+/// Who asks.
+#[derive(Debug, clap::Args)]
+pub struct ClientArgs {
+    /// Application (client) id [or AZURE_CLIENT_ID]
+    #[arg(long)]
+    client_id: Option<String>,
+    #[command(flatten)]
+    certificate: CertificateArgs,
+    /// File with the client secret, - for stdin [or AZURE_CLIENT_SECRET]
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+    /// File with a federated token [or AZURE_FEDERATED_TOKEN_FILE]
+    #[arg(long, value_name = "FILE")]
+    federated_token_file: Option<PathBuf>,
+}
+
+impl ClientArgs {
+    /// The client id.
+    pub fn client_id(&self) -> Result<String, Failure> {
+        self.client_id.clone().or_else(|| azure("AZURE_CLIENT_ID")).ok_or_else(|| {
+            Failure::new(
+                Exit::Usage,
+                "no client id: give --client-id or set AZURE_CLIENT_ID (the application id, not the object id)",
+            )
+        })
+    }
+
+    /// The one credential that was named. What a flag names wins over azure-identity's variables; of those the first counts, in
+    /// azure-identity's order: secret, certificate, federated token. `None` when there is none.
+    pub fn credential(&self) -> Result<Option<Credential>, Failure> {
+        let given = [self.certificate.is_given(), self.secret_file.is_some(), self.federated_token_file.is_some()];
+        if given.into_iter().filter(|g| *g).count() > 1 {
+            let message = "more than one credential: give only one of --cert (with --key), --secret-file and --federated-token-file";
+            return Err(Failure::new(Exit::Usage, message));
+        }
+        if let Some(path) = &self.secret_file {
+            let secret = input::read_secret(path)?;
+            return Ok(Some(Credential::Secret(SecretString::from(secret.as_str()))));
+        }
+        if let Some(path) = &self.federated_token_file {
+            return Ok(Some(Credential::FederatedTokenFile(path.clone())));
+        }
+        if !self.certificate.is_given()
+            && let Some(secret) = azure("AZURE_CLIENT_SECRET")
+        {
+            return Ok(Some(Credential::Secret(SecretString::from(secret))));
+        }
+        if let Some(certificate) = self.certificate.credential()? {
+            return Ok(Some(Credential::Certificate(certificate)));
+        }
+        Ok(azure("AZURE_FEDERATED_TOKEN_FILE").map(|path| Credential::FederatedTokenFile(path.into())))
+    }
+
+    /// As [`Self::credential`]; none is status 4.
+    pub fn needed_credential(&self) -> Result<Credential, Failure> {
+        self.credential()?.ok_or_else(|| {
+            Failure::new(
+                Exit::NoCredential,
+                "no credential: give --cert (with --key where the key stands apart), --secret-file or --federated-token-file, \
+                 or set AZURE_CLIENT_CERTIFICATE_PATH, AZURE_CLIENT_SECRET or AZURE_FEDERATED_TOKEN_FILE",
+            )
+        })
+    }
+}
+
+/// A client for that authority.
+pub fn token_client(
+    authority: Authority,
+    client_id: String,
+    credential: Credential,
+    reach: &ReachArgs,
+    place_ca: Option<&PathBuf>,
+) -> Result<TokenClient, Failure> {
+    let options = TokenClientOptions { transport: reach.transport(place_ca, false), deadline: reach.limit() };
+    Ok(TokenClient::with_options(authority, client_id, credential, &options)?)
+}
