@@ -58,6 +58,17 @@ const FIELDS: &[&str] = &[
     "appRoles",
     "trustedCertificateSubjects",
 ];
+/// Members of the beta version, and the manifest's, that occur in files.
+const BETA: &[&str] = &[
+    "authenticationBehaviors",
+    "createdBy",
+    "isDisabled",
+    "isManagementRestricted",
+    "logo",
+    "migrationStatus",
+    "onPremisesPublishing",
+    "windows",
+];
 /// Complex members that a PATCH merges member by member, as Graph does.
 const MERGED: &[&str] = &["api", "info", "parentalControlSettings", "publicClient", "spa", "web"];
 
@@ -145,6 +156,7 @@ pub fn from_file(
         record.password_credentials = password::replace(None, items, &path.member("passwordCredentials"), reading)?;
     }
     take(&mut record, &fields, &tenant.certificate_authorities, reading)?;
+    warn_of_unknown(&fields, reading);
     certificate_files(&mut record.key_credentials, &fields, reading)?;
     if let Some(items) = fields.list("federatedIdentityCredentials", federated::MAX_FEDERATED)? {
         let list = path.member("federatedIdentityCredentials");
@@ -163,6 +175,20 @@ pub fn from_file(
         ));
     }
     Ok(FromFile { application: record, principal, grants })
+}
+
+/// A slip of the pen must not pass unseen in a file, and yet a file may hold what a later Graph shows.
+fn warn_of_unknown(fields: &Fields<'_>, reading: &mut Reading<'_>) {
+    let shown = defaults();
+    for member in fields.members() {
+        let name = member.name.as_str();
+        let lists = [READ_ONLY, FIELDS, CONVENIENCE, BETA];
+        if !shown.contains_key(name) && !name.contains('@') && !lists.iter().any(|list| list.contains(&name)) {
+            let at = Node { at: member.at, value: Value::Null };
+            let message = "no member of a Graph application that is known here; it is kept, and nothing looks at it";
+            reading.warn(&at, &fields.path.member(name), message.to_owned());
+        }
+    }
 }
 
 /// Takes over all members that requests and files have in common.

@@ -125,3 +125,21 @@ async fn keys_are_rolled_by_whoever_holds_one() {
     assert_eq!((graph.token_code(&made, &a).await, graph.token_code(&made, &b).await), (700_027, 0));
     refused(&graph.call("POST", &add, &json!({"keyCredential": entry(&a), "proof": proof(&a, &made)})).await, 400);
 }
+
+#[tokio::test]
+async fn an_application_rolls_its_own_keys_without_a_role_and_nobody_elses() {
+    let graph = Graph::new().await;
+    let (a, b) = (identity(0), identity(1));
+    let (own, other) = (graph.create("own", &[&a]).await, graph.create("other", &[&a]).await);
+    let token = graph.access_token(&own, &a).await;
+    let headers = format!("Authorization: Bearer {token}\r\nContent-Type: application/json\r\n");
+    let send = |application: &Value| {
+        let body = json!({"keyCredential": entry(&b), "passwordCredential": null, "proof": proof(&a, application)}).to_string();
+        let (graph, headers, path) = (&graph, &headers, format!("/v1.0{}/addKey", path(application)));
+        async move { graph.service.send("POST", &path, headers, body.as_bytes()).await }
+    };
+    refused(&send(&other).await, 403);
+    let answer = send(&own).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!((graph.token_code(&own, &b).await, graph.token_code(&other, &b).await), (0, 700_027));
+}

@@ -181,3 +181,12 @@ fn files_need_an_app_id_and_bring_certificates_beside_them() {
         assert!(fault.message.contains(word) && !fault.message.contains("BEGIN"), "{fault}");
     }
 }
+
+#[test]
+fn a_slip_of_the_pen_in_a_file_is_noticed_and_kept() {
+    let body = json!({"appId": APP, "certificateFile": "a.pem", "logo": null, "onPremisesPublishing": {}});
+    let (read, warnings) = filed(&body, &mut Counting::default()).unwrap();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert_eq!(warnings[0].path, "certificateFile");
+    assert!(read.application.document.contains_key("certificateFile"));
+}
