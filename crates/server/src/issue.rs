@@ -100,12 +100,13 @@ impl From<StoreError> for NotIssued {
 pub async fn issue(app: &App, asked: &Asked<'_>, record: &mut SignInRecord) -> Result<Issued, NotIssued> {
     let known = Known::look_up(app, asked.request).await?;
     known.describe(asked.request, record);
-    let admitted = known.judge(app, asked)?;
+    let admitted = known.judge(app, asked).inspect_err(|_| known.keep_assertion(record))?;
     admitted.describe(record);
     if app.profile.remembers_jti
         && let Some((jti, until)) = known.use_of_assertion(app)
         && !app.store().use_once(&admitted.app_id, &jti, until, asked.now).await?
     {
+        known.keep_assertion(record);
         return Err(NotIssued::Refused(Box::new(Reason::Replayed { jti })));
     }
     let failed = || NotIssued::Failed(Failure::Sign);
@@ -267,11 +268,13 @@ impl Known {
             None => "none",
         }
         .to_owned();
-        if let Some(jwt) = self.jwt() {
-            let text = jwt.compact.without_signature();
-            if text.len() <= MAX_KEPT {
-                text.clone_into(&mut record.assertion);
-            }
+    }
+
+    /// Keeps what a refused assertion said, without its signature, so that the refusal can be explained later. Of accepted
+    /// ones nothing is kept: they are the many, and there is nothing to explain.
+    fn keep_assertion(&self, record: &mut SignInRecord) {
+        if let Some(text) = self.jwt().map(|j| j.compact.without_signature()).filter(|t| t.len() <= MAX_KEPT) {
+            text.clone_into(&mut record.assertion);
         }
     }
 }

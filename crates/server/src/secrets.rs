@@ -195,6 +195,31 @@ pub fn random<const N: usize>() -> Result<[u8; N], SecretsError> {
     Ok(out)
 }
 
+/// Random bytes for ids and nonces, from a pool of the thread: one draw from the library serves many requests. Not for keys
+/// or secrets, which must not lie in memory before they are wanted.
+///
+/// # Errors
+/// [`SecretsError::NoRandom`]
+pub fn random_ids<const N: usize>() -> Result<[u8; N], SecretsError> {
+    const POOL: usize = 8_192;
+    thread_local! {
+        static IDS: std::cell::RefCell<(Vec<u8>, usize)> = const { std::cell::RefCell::new((Vec::new(), 0)) };
+    }
+    IDS.with_borrow_mut(|(pool, used)| {
+        if *used + N > pool.len() {
+            pool.resize(POOL.max(N), 0);
+            // Marked as used up first: a draw that fails leaves nothing behind that could be given out.
+            *used = pool.len();
+            aws_lc_rs::rand::fill(pool).map_err(|_| SecretsError::NoRandom)?;
+            *used = 0;
+        }
+        let mut out = [0; N];
+        out.copy_from_slice(&pool[*used..*used + N]);
+        *used += N;
+        Ok(out)
+    })
+}
+
 fn parse(text: &str) -> Option<Zeroizing<[u8; KEY_BYTES]>> {
     let hex = text.trim_end().strip_prefix(FIRST_LINE)?.trim();
     let bytes = Zeroizing::new(countersign_core::encoding::decode_hex(hex)?);
@@ -216,6 +241,19 @@ mod tests {
         changed[15] ^= 1;
         assert_eq!(secrets.unseal("kid", &changed), Err(Unsealable));
         assert_eq!(secrets.unseal("kid", b"short"), Err(Unsealable));
+    }
+
+    #[test]
+    fn ids_never_repeat_across_pools_and_threads() {
+        let draw = || (0..2_000).map(|_| random_ids::<64>().unwrap()).collect::<Vec<_>>();
+        let mut all: Vec<[u8; 64]> = std::thread::scope(|s| {
+            let threads: Vec<_> = (0..4).map(|_| s.spawn(draw)).collect();
+            threads.into_iter().flat_map(|t| t.join().unwrap()).collect()
+        });
+        let drawn = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), drawn);
     }
 
     #[test]

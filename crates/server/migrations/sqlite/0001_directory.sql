@@ -105,7 +105,7 @@ CREATE TABLE sign_ins (
     app_id          TEXT NOT NULL,
     record          TEXT NOT NULL
 ) STRICT;
-CREATE INDEX sign_ins_by_time ON sign_ins (tenant_id, time, id);
+CREATE INDEX sign_ins_by_time ON sign_ins (tenant_id, time);
 
 CREATE TABLE used_assertions (
     client  TEXT NOT NULL,

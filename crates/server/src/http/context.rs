@@ -38,7 +38,7 @@ impl Context {
     pub fn of(app: &App, headers: &HeaderMap, host: Option<&str>, query: Option<&str>, peer: IpAddr) -> Self {
         let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
         // Without randomness no token can be made either; zeros only ever name a request that will fail.
-        let random = secrets::random::<64>().unwrap_or([0; 64]);
+        let random = secrets::random_ids::<64>().unwrap_or([0; 64]);
         let mut id = [0; 16];
         id.copy_from_slice(&random[..16]);
         // trace_id ends in 00, 01 or 02 in every record since 2017.

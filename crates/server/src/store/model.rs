@@ -306,7 +306,7 @@ pub struct SignInRecord {
     pub token_id: String,
     /// `ipAddress`
     pub ip_address: String,
-    /// Header and claims of the assertion, `header.claims` without the signature; empty when there was none.
+    /// Header and claims of a refused assertion, `header.claims` without the signature; empty when there was none.
     pub assertion: String,
 }
 

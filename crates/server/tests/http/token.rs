@@ -207,22 +207,25 @@ async fn the_journal_keeps_every_request_without_secrets() {
     let request = service.right();
     let body = request.body();
     service.post(&service.token_path(), &body).await;
+    service.post(&service.token_path(), &body.replace("graph.microsoft.com", "nowhere.example")).await;
     service.form(&service.token_path(), &[("client_id", CLIENT_ID), ("client_secret", SECRET)]).await;
     let app = &service.running.app;
     app.journal.settle().await;
     let query = LogQuery { tenant_id: TENANT_ID.into(), limit: 10, ..LogQuery::default() };
     let rows = app.store().sign_ins(&query).await.unwrap();
-    assert_eq!(rows.len(), 2, "{rows:?}");
+    assert_eq!(rows.len(), 3, "{rows:?}");
     let issued = rows.iter().find(|r| r.error_code == 0).unwrap();
     assert_eq!(issued.credential_type, "certificate");
     assert_eq!(issued.credential_key_id, "00000000-0000-4000-8000-00000000c001");
     assert_eq!(issued.credential_thumbprint.len(), 40);
-    assert_eq!(issued.assertion.matches('.').count(), 1, "header and claims, no signature");
-    assert_eq!(rows.iter().find(|r| r.error_code != 0).unwrap().error_code, 900_144);
+    assert!(issued.assertion.is_empty() && issued.token_id.len() == 22);
+    assert_eq!(rows.iter().filter(|r| r.error_code == 900_144).count(), 1);
+    let refused = rows.iter().find(|r| r.error_code == 500_011).unwrap();
+    assert_eq!(refused.assertion.matches('.').count(), 1, "header and claims, no signature");
     let all = format!("{rows:?}{:?}", app.journal.recent());
     let signature = body.split("client_assertion=").nth(1).unwrap().split('&').next().unwrap().rsplit('.').next().unwrap().to_owned();
     assert!(!all.contains(SECRET) && !all.contains(&signature));
-    assert_eq!(app.journal.recent().len(), 2);
+    assert_eq!(app.journal.recent().len(), 3);
 }
 
 #[tokio::test]

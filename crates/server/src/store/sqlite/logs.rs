@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use countersign_core::time::UnixTime;
+use sqlx::Connection as _;
 
 use super::{SqliteStore, failed, json, record};
 use crate::store::model::{AuditRecord, SignInRecord};
 use crate::store::{Audit, Journal, LogQuery, Pending, Replay, StoreError};
+
+/// Rows in one statement of a large batch.
+const MANY: usize = 32;
 
 impl SqliteStore {
     async fn log<T: serde::de::DeserializeOwned>(&self, sql: &'static str, query: &LogQuery) -> Result<Vec<T>, StoreError> {
@@ -43,20 +47,24 @@ impl Audit for SqliteStore {
 impl Journal for SqliteStore {
     fn put_sign_ins<'a>(&'a self, rows: &'a [Arc<SignInRecord>]) -> Pending<'a, ()> {
         Box::pin(async move {
-            let rows: Vec<&SignInRecord> = rows.iter().map(|r| &**r).collect();
-            let batch = json(&rows)?;
             let mut writers = self.writers().await?;
-            // One statement for the whole batch: a statement a row would cost five times as much.
-            sqlx::query(
-                "INSERT INTO sign_ins (tenant_id, time, id, correlation_id, app_id, record) \
-                 SELECT value ->> 'tenant_id', value ->> 'time', value ->> 'id', value ->> 'correlation_id', \
-                 value ->> 'app_id', value FROM json_each(?1)",
-            )
-            .bind(batch)
-            .execute(&mut writers.logs)
-            .await
-            .map_err(failed)?;
-            Ok(())
+            // One transaction for the batch, and few statements: a statement a row would cost five times as much. The sizes
+            // are fixed, so that each is prepared once.
+            let mut transaction = writers.logs.begin().await.map_err(failed)?;
+            let mut rest = rows;
+            while !rest.is_empty() {
+                let size = if rest.len() >= MANY { MANY } else { 1 };
+                let (chunk, tail) = rest.split_at(size);
+                rest = tail;
+                let mut insert = sqlx::QueryBuilder::new("INSERT INTO sign_ins (tenant_id, time, id, correlation_id, app_id, record) ");
+                let records = chunk.iter().map(|r| Ok((r, json(&**r)?))).collect::<Result<Vec<_>, StoreError>>()?;
+                insert.push_values(records, |mut row, (r, record)| {
+                    row.push_bind(&r.tenant_id).push_bind(r.time).push_bind(&r.id);
+                    row.push_bind(&r.correlation_id).push_bind(&r.app_id).push_bind(record);
+                });
+                insert.build().execute(&mut *transaction).await.map_err(failed)?;
+            }
+            transaction.commit().await.map_err(failed)
         })
     }
 
