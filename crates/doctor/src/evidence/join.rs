@@ -749,7 +749,7 @@ fn relevant(ev: &Evidence<'_>, check: &'static Check, outcome: Outcome) -> Optio
         return Some((check, Outcome::Undecided(Needed::Assertion)));
     }
     // The audience of an assertion for another kind of server cannot be judged by this profile.
-    if id == "audience" && other_server(ev) {
+    if id == "audience" && ev.own_assertion() && other_server(ev) {
         return Some((check, Outcome::Undecided(Needed::TokenRequest)));
     }
     // Other grants exist at Entra; this service only has one.

@@ -84,11 +84,18 @@ pub fn read(
                 return Signature::Unpadded(*i);
             }
         }
-        let kin = Alg::ALL.into_iter().filter(|a| *a != alg && certificates[*i].public_key().fits(*a));
-        for other in kin {
-            if verifies(*i, other, input, signature) {
-                return Signature::OtherAlgorithm(*i, other);
+        let key = certificates[*i].public_key();
+        let mut kin = Alg::ALL.into_iter().filter(|a| *a != alg && key.fits(*a));
+        // An algorithm for another kind of key is a fault by itself; that the pair is right is all there is to say.
+        if !key.fits(alg) {
+            match kin.any(|other| verifies(*i, other, input, signature)) {
+                true => return Signature::Verifies(*i),
+                false if all.len() == 1 => return Signature::Open,
+                false => continue,
             }
+        }
+        if let Some(other) = kin.find(|other| verifies(*i, *other, input, signature)) {
+            return Signature::OtherAlgorithm(*i, other);
         }
         for (message, what) in inputs(jwt) {
             if verifies(*i, alg, &message, signature) {

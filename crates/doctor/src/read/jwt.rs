@@ -113,7 +113,6 @@ fn extent(text: &str, start: usize) -> usize {
             && length == body.len()
             && !body.starts_with("eyJ")
             && !body.starts_with("--")
-            && body.len() >= 4
             && (dots < 2 || last >= 40);
         if !continues || start + offset - end > 512 {
             break;

@@ -94,7 +94,11 @@ impl Collector<'_> {
         .into_iter()
         .filter_map(|(name, place)| json::token_of(&Zeroizing::new(request.anywhere(name)?.to_owned()), place))
         .collect();
-        self.push(Content::Request(Box::new(request)));
+        // One parameter alone is a piece of a request, and its lack of others means nothing.
+        let piece = request.path.is_empty() && request.token.parameters.len() + request.json.len() < 2;
+        if !piece || tokens.is_empty() {
+            self.push(Content::Request(Box::new(request)));
+        }
         for token in tokens {
             self.push(Content::Jwt(Box::new(token)));
         }
