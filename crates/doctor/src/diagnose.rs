@@ -135,6 +135,9 @@ fn needed(ev: &Evidence<'_>, proofs: &[(&'static Cause, Proof)], verdict: Verdic
             }
         }
     };
+    if ev.is_federated() && ev.federation.is_none() {
+        add(&["federated-credential"]);
+    }
     if let Some(code) = ev.code() {
         add(needed_for(code, ev));
     }

@@ -98,18 +98,24 @@ pub fn parse(text: &str) -> Option<ParsedError> {
     e.current_time = between(t, "Current time:", &[","]).and_then(|s| time(&s));
     e.valid_from = between(t, "assertion valid from", &[","]).and_then(|s| time(&s));
     e.expiry = after(t, "expiry time of assertion").and_then(first_word).and_then(|s| time(s.trim_end_matches('.')));
-    e.app_id = [
-        "configured keys for app Id",
-        "Application with identifier",
-        "for a secret added to app",
-        "client secret keys for app",
-        "The client application",
-        "The client",
-        "Application",
-    ]
-    .iter()
-    .find_map(|lead| quoted_after(t, lead).or_else(|| bare_guid_after(t, lead)))
-    .or_else(|| between(t, "beta/applications/", &["'", "]", " "]));
+    // The identifier may itself have quotes or blanks, when a setting was sent with its own.
+    e.app_id = after(t, "Application with identifier '")
+        .and_then(|r| r.split_once("' was not found"))
+        .map(|(id, _)| id.to_owned());
+    e.app_id = e.app_id.or_else(|| {
+        [
+            "configured keys for app Id",
+            "Application with identifier",
+            "for a secret added to app",
+            "client secret keys for app",
+            "The client application",
+            "The client",
+            "Application",
+        ]
+        .iter()
+        .find_map(|lead| quoted_after(t, lead).or_else(|| bare_guid_after(t, lead)))
+        .or_else(|| between(t, "beta/applications/", &["'", "]", " "]))
+    });
     e.directory = [
         "was not found in the directory",
         "was not found in the tenant named",
@@ -118,7 +124,8 @@ pub fn parse(text: &str) -> Option<ParsedError> {
     .iter()
     .find_map(|lead| quoted_after(t, lead).or_else(|| between(t, &format!("{lead} "), &[". ", ".T", " "])));
     if e.directory.is_none() {
-        e.directory = quoted_after(t, "AADSTS90002: Tenant").or_else(|| between(t, "AADSTS90002: Tenant ", &[" not found"]));
+        e.directory =
+            quoted_after(t, "AADSTS90002: Tenant").or_else(|| between(t, "AADSTS90002: Tenant ", &[" not found"]));
     }
     e.field = quoted_after(t, "The required field").or_else(|| quoted_after(t, "following parameter:"));
     if let Some(alg) = before_quoted(t, "is not a supported signature algorithm") {
@@ -141,7 +148,10 @@ pub fn parse(text: &str) -> Option<ParsedError> {
         _ => None,
     };
     e.federated = FederatedEcho {
-        issuer: first_quoted(t, &["assertion issuer", "Assertion Issuer:", "issued by issuer", "tokens issued by issuer"]),
+        issuer: first_quoted(
+            t,
+            &["assertion issuer", "Assertion Issuer:", "issued by issuer", "tokens issued by issuer"],
+        ),
         subject: first_quoted(t, &["assertion subject", "Assertion Subject:"]),
         audience: first_quoted(t, &["assertion audience", "Assertion Audience:"]),
     };
@@ -267,7 +277,10 @@ mod tests {
             end: UnixTime::from_secs(1_800_000_000),
         };
         let now = UnixTime::from_secs(1_900_000_000);
-        let e = parse(&(description(&Reason::KeyExpired { app_id: APP.into(), key: key.clone(), now }) + &tail("t", "c", now))).unwrap();
+        let e = parse(
+            &(description(&Reason::KeyExpired { app_id: APP.into(), key: key.clone(), now }) + &tail("t", "c", now)),
+        )
+        .unwrap();
         assert_eq!(e.codes, [700_027]);
         assert_eq!(e.reason.as_deref(), Some("The key used is expired"));
         assert_eq!(e.thumbprint, key.thumbprint);
@@ -285,7 +298,8 @@ mod tests {
         let e = parse(&description(&Reason::ClaimMissing { name: "aud" })).unwrap();
         assert_eq!(e.field.as_deref(), Some("aud"));
 
-        let e = parse(&description(&Reason::FederatedSubject { received: "repo:a/b".into(), case_only: false })).unwrap();
+        let e =
+            parse(&description(&Reason::FederatedSubject { received: "repo:a/b".into(), case_only: false })).unwrap();
         assert_eq!(e.federated.subject.as_deref(), Some("repo:a/b"));
     }
 

@@ -42,6 +42,7 @@ pub(super) fn join<'a>(
     set_time(&mut ev);
     set_tenant(&mut ev);
     set_authority(&mut ev);
+    ev.other_server = other_server(&ev);
     set_client(&mut ev);
     collect_certificates(&mut ev);
     let named = receive(&mut ev);
@@ -51,7 +52,6 @@ pub(super) fn join<'a>(
     compare_federation(&mut ev);
     if ev.own_assertion()
         && let Some(claims) = ev.claims
-        && !other_server(&ev)
     {
         let tenant = ev.tenant.as_ref().filter(|(_, from)| *from != TenantFrom::Audience).map(|(t, _)| t.clone());
         ev.audience = audience::read(claims.it, &ev.authority_host, ev.authority_named, tenant.as_deref(), ev.profile);
@@ -97,6 +97,7 @@ fn gather<'a>(artifacts: &'a [Artifact], options: &'a Options, crypto: &'a dyn P
         times: None,
         audience: None,
         federation: None,
+        other_server: false,
         registration: None,
         registration_assumed: false,
         outcomes: Vec::new(),
@@ -266,9 +267,15 @@ fn set_authority(ev: &mut Evidence<'_>) {
 
 /// The assertion is for another kind of server than Entra: its `aud` is on a foreign host and nothing points to Entra.
 fn other_server(ev: &Evidence<'_>) -> bool {
+    let aud = match ev.claims.map(|c| &c.it.aud) {
+        Some(Audience::One(one)) => one.as_str(),
+        Some(Audience::Many(many)) => many.first().map_or("", String::as_str),
+        _ => return false,
+    };
     let Some((host, tenant)) = audience_parts(ev) else { return false };
-    let foreign = clouds::of_login(&host).is_none() && !ev.authority_named && ev.error.is_none();
-    foreign && !usable_tenant(&tenant)
+    let microsoft = clouds::of_login(&host).is_some() || clouds::of_resource(aud).is_some() || clouds::is_graph(aud);
+    let pointed = ev.authority_named || ev.error.is_some() || ev.options.tenant.is_some() || !ev.apps.is_empty();
+    aud.starts_with("http") && !microsoft && !pointed && !usable_tenant(&tenant)
 }
 
 fn set_client(ev: &mut Evidence<'_>) {
@@ -491,7 +498,7 @@ fn set_leaf(ev: &mut Evidence<'_>, named: Option<usize>) {
 fn set_times(ev: &mut Evidence<'_>) {
     let client_clock = ev.request.and_then(|r| r.it.client_clock).or(ev.error.and_then(|e| e.it.logged));
     if let Some(claims) = ev.claims.filter(|_| ev.parts.claims) {
-        ev.times = Some(Times::of_claims(claims.it, ev.now, client_clock));
+        ev.times = Some(Times::of_claims(claims.it, ev.now, client_clock, ev.is_federated()));
         return;
     }
     let Some(error) = ev.error_of(&[700_024, 500_133]) else { return };
@@ -748,9 +755,9 @@ fn relevant(ev: &Evidence<'_>, check: &'static Check, outcome: Outcome) -> Optio
     if matches!(id, "signature") && !ev.parts.signature && ev.jwt.is_some() {
         return Some((check, Outcome::Undecided(Needed::Assertion)));
     }
-    // The audience of an assertion for another kind of server cannot be judged by this profile.
-    if id == "audience" && ev.own_assertion() && other_server(ev) {
-        return Some((check, Outcome::Undecided(Needed::TokenRequest)));
+    // An assertion for another kind of server is judged by what holds everywhere.
+    if ev.other_server && !["assertion-readable", "members-once", "segments-encoding", "validity"].contains(&id) {
+        return None;
     }
     // Other grants exist at Entra; this service only has one.
     if let ("grant-type", Outcome::Refuse(Reason::GrantTypeUnsupported { received })) = (id, &outcome)

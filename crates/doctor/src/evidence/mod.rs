@@ -213,6 +213,8 @@ pub struct Evidence<'a> {
     pub audience: Option<AudienceFault>,
     /// The federated token against the credential.
     pub federation: Option<Comparison>,
+    /// The assertion is for another kind of server than the profile's.
+    pub other_server: bool,
     /// The registration judged by; made up when only a certificate was given.
     pub registration: Option<Registration>,
     /// The registration is made up.
@@ -285,7 +287,10 @@ impl<'a> Evidence<'a> {
 
     /// An assertion, or a part of one, signed by a key of the client's own is judged.
     pub fn own_assertion(&self) -> bool {
-        (self.header.is_some() || self.claims.is_some()) && !self.is_federated() && !self.is_other_token()
+        (self.header.is_some() || self.claims.is_some())
+            && !self.is_federated()
+            && !self.is_other_token()
+            && !self.other_server
     }
 
     /// The token is one of an external issuer.

@@ -82,6 +82,8 @@ pub struct Times {
     pub exp: Option<UnixTime>,
     /// The client's own clock when it sent the request.
     pub client_clock: Option<UnixTime>,
+    /// They are those of an external issuer's token.
+    pub foreign: bool,
     /// What they amount to.
     pub timing: Timing,
 }
@@ -97,8 +99,8 @@ const HALF_HOUR: i64 = 1800;
 const FARTHEST_ZONE: i64 = 14 * 3600 + 120;
 
 impl Times {
-    /// From claims.
-    pub fn of_claims(claims: &UnverifiedClaims, now: UnixTime, client_clock: Option<UnixTime>) -> Self {
+    /// From claims; the clocks of foreign issuers are right, so their tokens are never shifted, only old.
+    pub fn of_claims(claims: &UnverifiedClaims, now: UnixTime, client_clock: Option<UnixTime>, foreign: bool) -> Self {
         let mut times = Self {
             from: From::Claims,
             now,
@@ -106,6 +108,7 @@ impl Times {
             nbf: claims.nbf.time(),
             exp: claims.exp.time(),
             client_clock,
+            foreign,
             timing: Timing::Fine,
         };
         times.timing = units(claims, now).unwrap_or_else(|| times.measure());
@@ -120,8 +123,16 @@ impl Times {
         client_clock: Option<UnixTime>,
     ) -> Self {
         let nbf = valid_from.filter(|t| t.secs() > 0);
-        let mut times =
-            Self { from: From::Error, now, iat: None, nbf, exp: expiry, client_clock, timing: Timing::Fine };
+        let mut times = Self {
+            from: From::Error,
+            now,
+            iat: None,
+            nbf,
+            exp: expiry,
+            client_clock,
+            foreign: false,
+            timing: Timing::Fine,
+        };
         times.timing = match expiry {
             Some(exp) if exp.secs() < 978_307_200 => Timing::Wrong {
                 claim: "exp",
@@ -160,7 +171,7 @@ impl Times {
             (seconds > LEEWAY).then_some((claim, seconds))
         });
         if let Some((claim, seconds)) = ahead {
-            if let Some(shift) = shift(-seconds) {
+            if let Some(shift) = shift(-seconds).filter(|_| !self.foreign) {
                 return shift;
             }
             if seconds > 3 * 86_400 {
@@ -187,7 +198,7 @@ impl Times {
         match age {
             // Made, by its own clock, whole half hours ago: a fresh assertion dated in local time.
             Some(age) => {
-                if let Some(shift) = shift(age) {
+                if let Some(shift) = shift(age).filter(|_| !self.foreign) {
                     return shift;
                 }
             }
@@ -290,7 +301,7 @@ mod tests {
     const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 
     fn timing(claims: &str) -> Timing {
-        Times::of_claims(&UnverifiedClaims::read(claims.as_bytes()).unwrap(), NOW, None).timing
+        Times::of_claims(&UnverifiedClaims::read(claims.as_bytes()).unwrap(), NOW, None, false).timing
     }
 
     #[test]

@@ -73,6 +73,13 @@ pub fn is_key_credential(node: &Node) -> bool {
         && member(node, &["hint", "secretText"]).is_none()
 }
 
+/// An application of which only some members are known.
+pub fn nameless() -> Application {
+    let principal = ServicePrincipal { object_id: String::new(), enabled: true };
+    let registration = Registration { enabled: true, service_principal: Some(principal), ..Registration::default() };
+    Application { lists_keys: true, registration, ..Application::default() }
+}
+
 /// Reads an application.
 pub fn read(node: &Node) -> Application {
     let lower = |t: &str| t.trim().to_ascii_lowercase();

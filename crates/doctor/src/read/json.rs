@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::application::{self, items, member, text};
 use super::{Collector, error, har, jwt, request, settings};
-use crate::artifact::{Application, Content, JwksKey, Jwt, Metadata, Patch, Place};
+use crate::artifact::{Content, JwksKey, Jwt, Metadata, Patch, Place};
 
 /// Looks at a JSON value; `source` is the text it was read from. Returns whether anything was recognised.
 pub(super) fn walk(c: &mut Collector<'_>, node: &Node, source: &str, depth: usize) -> bool {
@@ -31,7 +31,7 @@ pub(super) fn walk(c: &mut Collector<'_>, node: &Node, source: &str, depth: usiz
         }
         Value::Array(nodes) => {
             if !nodes.is_empty() && nodes.iter().all(application::is_key_credential) {
-                let mut app = Application { lists_keys: true, ..Application::default() };
+                let mut app = application::nameless();
                 application::add_keys(&mut app, nodes);
                 c.push(Content::Application(Box::new(app)));
                 return true;
@@ -93,7 +93,7 @@ fn object(c: &mut Collector<'_>, node: &Node, source: &str) -> bool {
         return true;
     }
     if application::is_key_credential(node) {
-        let mut app = Application { lists_keys: true, ..Application::default() };
+        let mut app = application::nameless();
         application::add_keys(&mut app, std::slice::from_ref(node));
         c.push(Content::Application(Box::new(app)));
         return true;

@@ -8,6 +8,7 @@ use countersign_core::jose::claims::Audience;
 use crate::artifact::Place;
 use crate::evidence::Evidence;
 use crate::evidence::clouds;
+use crate::evidence::messages::Message;
 use crate::proof::{Cause, Certainty, Proof, Question};
 
 /// A token for Microsoft Graph is used as assertion, or checked by somebody else than Graph.
@@ -28,7 +29,9 @@ fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
     {
         let only_answer =
             ev.jwts.iter().all(|j| j.it.place == Place::AccessToken) && ev.errors.is_empty() && ev.request.is_none();
-        if only_answer {
+        let at_api =
+            ev.message(Message::SecretTokenRefused).is_some() || ev.message(Message::PermissionMissing).is_some();
+        if only_answer || at_api {
             return Vec::new();
         }
         let mut proof = Proof::error(Certainty::Proven, "the assertion is an access token for Microsoft Graph").at(

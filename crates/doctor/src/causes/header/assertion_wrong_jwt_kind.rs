@@ -6,6 +6,7 @@
 use countersign_core::Reason;
 
 use crate::evidence::Evidence;
+use crate::evidence::messages::Message;
 use crate::proof::{Cause, Certainty, Proof, Question};
 use crate::words;
 
@@ -39,7 +40,9 @@ fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
     }
     // On behalf of a user, an access token of Entra's is what belongs there.
     let on_behalf = ev.error_of(&[50_013, 500_131, 500_133]).is_some();
-    if let Some(claims) = ev.claims.filter(|_| ev.parts.claims && !on_behalf) {
+    // An API that refuses an access token speaks of the token's contents, not of its kind.
+    let at_api = ev.message(Message::SecretTokenRefused).is_some() || ev.message(Message::PermissionMissing).is_some();
+    if let Some(claims) = ev.claims.filter(|_| ev.parts.claims && !on_behalf && !at_api) {
         let c = claims.it;
         let marks: Vec<&str> = [
             "nonce",

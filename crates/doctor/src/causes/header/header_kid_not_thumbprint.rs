@@ -58,9 +58,12 @@ fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
         .is_some_and(|b| matches!(b.len(), 20 | 32));
     let title =
         format!("the header has only a `kid` ({}), which is no thumbprint of the certificate", words::value(kid));
-    let proof = if ev.refused("key-found").is_some() || ev.leaf().is_some() {
+    let proof = if ev.refused("key-found").is_some()
+        || ev.leaf().is_some()
+        || !like_digest && ev.error_of(&[700_027]).is_some()
+    {
         Proof::error(Certainty::Proven, title)
-    } else if ev.key_not_found() || !like_digest && ev.error.is_some() {
+    } else if ev.key_not_found() {
         Proof::error(Certainty::Likely, title)
     } else {
         Proof::warning(if like_digest { Certainty::Possible } else { Certainty::Likely }, title)

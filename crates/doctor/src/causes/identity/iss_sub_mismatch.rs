@@ -29,7 +29,8 @@ fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
                     .fix(fix),
             ];
         }
-        if c.it.sub.is_absent() && ev.own_assertion() && ev.parts.claims && !c.it.iss.is_absent() {
+        let request_object = c.it.has("redirect_uri") || c.it.has("response_type");
+        if c.it.sub.is_absent() && ev.own_assertion() && ev.parts.claims && !c.it.iss.is_absent() && !request_object {
             return vec![
                 Proof::error(Certainty::Proven, "the claim `sub` is missing; it must be the client id, as `iss`")
                     .at(c.artifact, "claims/sub", "missing", c.it.iss.text().unwrap_or_default())
