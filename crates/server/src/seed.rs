@@ -5,7 +5,9 @@
 //! (see [`crate::state`]).
 
 pub mod document;
+mod grants;
 mod load;
+mod means;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

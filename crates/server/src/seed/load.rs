@@ -4,24 +4,24 @@
 //! stands in memory; roles are given at the end, when every resource is there.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path as FilePath, PathBuf};
+use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use countersign_core::UnixTime;
 use serde_json::json;
-use zeroize::Zeroizing;
 
 use super::document::{Shape, Source, shape};
+use super::means::FileMeans;
 use super::{Summary, located};
 use crate::directory::{Directory, Edit};
 use crate::resources::application::{self, FromFile};
 use crate::resources::fault::{Fault, Path, shown};
-use crate::resources::fields::{Fields, read_guid};
-use crate::resources::roles::{self, DEFAULT_ROLE, Grant};
+use crate::resources::fields::Fields;
+use crate::resources::roles::{self, Grant};
 use crate::resources::tree::{Node, Value};
-use crate::resources::{Means, Origin, Reading, service_principal, trust};
-use crate::secrets::{self, Secrets};
-use crate::store::model::{AppRoleRecord, AuditRecord, RoleAssignmentRecord, TenantRecord};
+use crate::resources::{Origin, Reading, service_principal, trust};
+use crate::secrets::Secrets;
+use crate::store::model::{AppRoleRecord, AuditRecord, TenantRecord};
 use crate::store::{Change, StoreError};
 use crate::well_known;
 
@@ -67,22 +67,20 @@ impl From<StoreError> for LoadError {
 const MOST_AUDITS: u64 = 1_000;
 /// Warnings that are kept; the rest is counted.
 const MOST_WARNINGS: usize = 50;
-/// A key or certificate file beside a seed.
-const LARGEST_FILE: u64 = 1 << 20;
 
 /// A load under way. Dropping it undoes everything.
 pub struct Loader<'a> {
-    directory: &'a Arc<Directory>,
+    pub(super) directory: &'a Arc<Directory>,
     secrets: &'a Secrets,
     path: &'a FilePath,
-    mode: Mode,
+    pub(super) mode: Mode,
     fallback: &'a TenantRecord,
-    now: UnixTime,
+    pub(super) now: UnixTime,
     edit: Option<Edit>,
     tenants: HashMap<String, Known>,
     applications: HashSet<(u32, u128)>,
     grants: Vec<(String, String, Grant)>,
-    offers: HashMap<(String, String), Arc<Offer>>,
+    pub(super) offers: HashMap<(String, String), Arc<Offer>>,
     summary: Summary,
     more_warnings: u64,
 }
@@ -96,9 +94,9 @@ struct Known {
 }
 
 /// Roles that an application of this file offers.
-struct Offer {
-    principal_id: String,
-    roles: Vec<AppRoleRecord>,
+pub(super) struct Offer {
+    pub(super) principal_id: String,
+    pub(super) roles: Vec<AppRoleRecord>,
 }
 
 impl<'a> Loader<'a> {
@@ -472,81 +470,6 @@ impl<'a> Loader<'a> {
         }))
     }
 
-    /// The assignment for a grant, once its resource is known.
-    async fn assignment(
-        &self,
-        tenant_id: String,
-        principal_id: String,
-        grant: &Grant,
-    ) -> Result<RoleAssignmentRecord, LoadError> {
-        let (resource_id, app_role_id, value) = self.role(&tenant_id, grant).await?;
-        Ok(RoleAssignmentRecord {
-            id: grant.id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
-            tenant_id,
-            principal_id,
-            resource_id,
-            app_role_id,
-            value,
-            created: grant.created.unwrap_or(self.now),
-        })
-    }
-
-    async fn role(&self, tenant_id: &str, grant: &Grant) -> Result<(String, String, String), LoadError> {
-        let store = self.directory.store();
-        if let Some(known) = well_known::by_identifier(&grant.resource) {
-            let resource_id = known.object_id(tenant_id);
-            return Ok(match (read_guid(&grant.role), grant.role.as_str()) {
-                (_, DEFAULT_ROLE) => (resource_id, DEFAULT_ROLE.to_owned(), String::new()),
-                (Some(id), _) => match known.role_value(&id) {
-                    Some(value) => (resource_id, id, value.to_owned()),
-                    None => {
-                        return Err(roles::grant_fault(
-                            grant,
-                            "role",
-                            format!("`{id}` is the id of no role of {}", known.display_name),
-                        )
-                        .into());
-                    }
-                },
-                (None, value) => (resource_id, known.role_id(value), value.to_owned()),
-            });
-        }
-        let trimmed = grant.resource.strip_suffix('/').unwrap_or(&grant.resource);
-        let bare = read_guid(trimmed.strip_prefix("api://").unwrap_or(trimmed));
-        let names = [Some(grant.resource.clone()), Some(trimmed.to_owned()), bare.clone()];
-        let offered = names.iter().flatten().find_map(|name| self.offers.get(&(tenant_id.to_owned(), name.clone())));
-        let (principal_id, app_roles) = if let Some(offer) = offered {
-            (offer.principal_id.clone(), offer.roles.clone())
-        } else {
-            let app_id = match bare {
-                Some(id) => Some(id),
-                None => store.app_id_of_uri(tenant_id, trimmed).await?,
-            };
-            let client = match app_id.filter(|_| self.mode == Mode::Seed) {
-                Some(id) => store.client(tenant_id, &id).await?,
-                None => None,
-            };
-            match client.and_then(|c| Some((c.service_principal?.object_id, c.application.app_roles))) {
-                Some(found) => found,
-                None => {
-                    let message =
-                        format!("`{}` is no resource of the tenant that offers roles", shown(&grant.resource));
-                    return Err(roles::grant_fault(grant, "resource", message).into());
-                }
-            }
-        };
-        if grant.role == DEFAULT_ROLE {
-            return Ok((principal_id, DEFAULT_ROLE.to_owned(), String::new()));
-        }
-        match roles::find(&app_roles, &grant.role) {
-            Some(role) => Ok((principal_id, role.id.clone(), role.value.clone())),
-            None => {
-                let message = format!("`{}` is no role of `{}`", shown(&grant.role), shown(&grant.resource));
-                Err(roles::grant_fault(grant, "role", message).into())
-            }
-        }
-    }
-
     fn warn(&mut self, warning: &Fault) {
         if self.summary.warnings.len() < MOST_WARNINGS {
             self.summary.warnings.push(located(self.path, warning));
@@ -582,43 +505,4 @@ fn domains(fields: &Fields<'_>) -> Result<Vec<String>, Fault> {
         read.push(domain);
     }
     Ok(read)
-}
-
-/// What reading a file may use: files beside it, secrets under the server's key.
-struct FileMeans<'a> {
-    secrets: &'a Secrets,
-    folder: PathBuf,
-}
-
-impl<'a> FileMeans<'a> {
-    fn new(secrets: &'a Secrets, path: &FilePath) -> Self {
-        Self { secrets, folder: path.parent().map(FilePath::to_owned).unwrap_or_default() }
-    }
-}
-
-impl Means for FileMeans<'_> {
-    fn new_id(&mut self) -> String {
-        uuid::Uuid::new_v4().to_string()
-    }
-
-    fn random(&mut self) -> Option<Zeroizing<[u8; 34]>> {
-        secrets::random::<34>().ok().map(Zeroizing::new)
-    }
-
-    fn digest(&self, secret: &str) -> [u8; 32] {
-        self.secrets.digest(secret)
-    }
-
-    fn read_file(&self, name: &str) -> Result<Vec<u8>, String> {
-        let path = self.folder.join(name);
-        let size = std::fs::metadata(&path).map_err(|cause| format!("{} cannot be read: {cause}", shown(name)))?;
-        if size.len() > LARGEST_FILE {
-            return Err(format!(
-                "{} has {} bytes; a file named here has at most {LARGEST_FILE}",
-                shown(name),
-                size.len()
-            ));
-        }
-        std::fs::read(&path).map_err(|cause| format!("{} cannot be read: {cause}", shown(name)))
-    }
 }

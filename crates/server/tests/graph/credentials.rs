@@ -134,7 +134,8 @@ async fn an_application_rolls_its_own_keys_without_a_role_and_nobody_elses() {
     let token = graph.access_token(&own, &a).await;
     let headers = format!("Authorization: Bearer {token}\r\nContent-Type: application/json\r\n");
     let send = |application: &Value| {
-        let body = json!({"keyCredential": entry(&b), "passwordCredential": null, "proof": proof(&a, application)}).to_string();
+        let body = json!({"keyCredential": entry(&b), "passwordCredential": null, "proof": proof(&a, application)})
+            .to_string();
         let (graph, headers, path) = (&graph, &headers, format!("/v1.0{}/addKey", path(application)));
         async move { graph.service.send("POST", &path, headers, body.as_bytes()).await }
     };
