@@ -32,6 +32,8 @@ pub struct Cli {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Show the whole story: a certificate gets a token, wrong assertions are refused and explained
+    Demo(cmd::demo::Args),
     /// Run the token service
     Serve(cmd::serve::Args),
     /// Wait until a service is ready
@@ -53,6 +55,10 @@ pub enum Verb {
     /// Certificates and secrets of an application, through Microsoft Graph
     #[command(subcommand)]
     Credential(cmd::credential::Verb),
+    /// Prove why an assertion was, or would be, refused
+    Doctor(cmd::doctor::Args),
+    /// Explain an AADSTS code or a cause, offline
+    Explain(cmd::explain::Args),
     /// Export, import or reset a service's directory
     #[command(subcommand)]
     State(cmd::state::Verb),

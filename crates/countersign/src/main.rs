@@ -55,6 +55,7 @@ impl From<Failure> for Stop {
 fn run(cli: Cli) -> Result<(), Stop> {
     let color = cli.color;
     match cli.verb {
+        Verb::Demo(args) => cmd::demo::run(&args, color)?,
         Verb::Serve(args) => cmd::serve::run(args, color)?,
         Verb::Wait(args) => cmd::wait::wait(&args)?,
         Verb::Healthcheck(args) => cmd::wait::healthcheck(&args)?,
@@ -63,6 +64,8 @@ fn run(cli: Cli) -> Result<(), Stop> {
         Verb::Cert(verb) => cmd::cert::run(verb)?,
         Verb::App(verb) => cmd::app::run(verb)?,
         Verb::Credential(verb) => cmd::credential::run(verb)?,
+        Verb::Doctor(args) => return status(cmd::doctor::run(&args, color)?),
+        Verb::Explain(args) => cmd::explain::run(&args, color)?,
         Verb::State(verb) => cmd::state::run(verb)?,
         Verb::Config(verb) => cmd::config::run(verb)?,
         Verb::Completion(args) => cmd::completion::run(&args)?,

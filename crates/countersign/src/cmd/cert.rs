@@ -5,7 +5,7 @@
 mod new;
 mod show;
 
-pub use new::{Made, make};
+pub use new::{Made, make, subject};
 
 use crate::exit::Failure;
 

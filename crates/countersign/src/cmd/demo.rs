@@ -1,151 +1,190 @@
-//! `demo`: the whole story in one run. A service starts, a certificate is made and registered, a signed assertion gets a token,
-//! the token is verified; then wrong assertions are refused, and each refusal is explained with proof.
+//! `demo`: the whole story in a few seconds, on this machine alone. A certificate gets a token; wrong assertions are refused, and
+//! each refusal is explained with proof.
 //!
-//! Nothing is acted: every step is checked, and the first one that does not hold ends the demo with status 1.
+//! Everything shown was done and checked: the token is verified against the served keys, each refusal must have the expected
+//! code, and the doctor must name the cause that was planted. Anything else ends the demo with status 1.
 
-mod story;
+mod show;
+mod verify;
 mod wrong;
 
-use countersign_doctor::proof::Certainty;
-use countersign_doctor::report::{Finding, Verdict};
+use std::path::Path;
+use std::time::{Duration, Instant};
 
+use countersign_client::{
+    Authority, CertificateCredential, Credential, Https, TokenClient, TokenClientOptions, TransportOptions, http_client,
+};
+use countersign_core::encoding::encode_hex_upper;
+use countersign_server::config::Config;
+use countersign_server::start::{Running, Server};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+
+use crate::cmd::cert::{self, Made};
+use crate::cmd::credential::key_credential;
+use crate::cmd::serve;
 use crate::exit::{Exit, Failure};
-use crate::output::{self, Color};
-
-use story::Story;
-use wrong::WRONG;
+use crate::graph::{Graph, text};
+use crate::output::{Color, Format};
+use crate::{clock, input};
+use show::Show;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Leave the service running until it is interrupted
+    /// Leave the service running until Ctrl-C, to go on by hand
     #[arg(long)]
     keep: bool,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
 }
 
-/// Tells the story.
+/// What the certificate's application asks a token for.
+const SCOPE: &str = "https://graph.microsoft.com/.default";
+/// Longest time for one call; the service is on this machine.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// What the wrong assertions are made from.
+struct Scene {
+    authority: Authority,
+    tenant: String,
+    client_id: String,
+    /// The application as the Graph subset shows it.
+    application: Value,
+    registered: Made,
+    /// A certificate that nobody registered.
+    stranger: Made,
+    transport: Https,
+}
+
+/// Runs the verb.
 pub fn run(args: &Args, color: Color) -> Result<(), Failure> {
-    let page = Page { color: color.on_stdout(), width: output::width().min(80) };
-    crate::runtime()?.block_on(tell(args, &page))
+    let mut show = Show::new(args.format == Format::Human, color.on_stdout());
+    crate::runtime()?.block_on(async {
+        let folder = tempfile::Builder::new()
+            .prefix("countersign-demo-")
+            .tempdir()
+            .map_err(|e| Failure::new(Exit::Unreadable, format!("no temporary folder can be made: {e}")))?;
+        let began = Instant::now();
+        show.title()?;
+        let running = start(folder.path()).await?;
+        let told = tell(&running, folder.path(), &mut show).await;
+        let outcome = match told {
+            Ok(()) => show.end(began.elapsed()),
+            Err(failure) => {
+                show.failed();
+                Err(failure)
+            }
+        };
+        if args.keep && outcome.is_ok() {
+            eprint!("{}", serve::banner(&running.ready, running.app.profile.name));
+            eprintln!(
+                "\nthe key and certificate of the demo are in {}\nCtrl-C ends the service and removes the folder",
+                folder.path().display()
+            );
+            told_to_end().await;
+        }
+        running.shutdown().await;
+        outcome
+    })
 }
 
-async fn tell(args: &Args, page: &Page) -> Result<(), Failure> {
-    page.print(&format!("{}\n\n", page.bold("A certificate gets a token, and a wrong one is told exactly why")))?;
-    let story = Story::begin().await?;
-    page.step("service", &format!("{} ready in {:.0} ms", story.url(), story.took.as_secs_f64() * 1e3))?;
-    page.step("certificate", &story.certificate_line())?;
-    let application = story.register().await?;
-    page.step("registered", &format!("application {application}, through Microsoft Graph"))?;
-    let token = story.token().await?;
-    page.step("token", &token)?;
+async fn start(folder: &Path) -> Result<Running, Failure> {
+    let mut config = Config::new(folder.join("data"));
+    config.listen.value.port = 0;
+    Server::start(config).await.map_err(serve::failure)
+}
 
-    page.print(&format!("\n{}\n", page.bold("The same request with one thing wrong")))?;
-    for case in WRONG {
-        let refusal = story.refused(case).await?;
-        let report = story.diagnose(&refusal);
-        let decisive = report.findings.first();
-        let proven = decisive.filter(|f| f.code == case.cause && f.certainty == Certainty::Proven);
-        let (Some(finding), Verdict::Refused, true) = (proven, report.verdict, refusal.code == case.code) else {
-            let said = decisive.map_or("nothing", |f| f.code.as_str());
-            return Err(Failure::new(
-                Exit::Refused,
-                format!(
-                    "'{}' was to be AADSTS{} and proven {}; it is AADSTS{}, and the doctor says {said}",
-                    case.name, case.code, case.cause, refusal.code
-                ),
-            ));
-        };
-        page.case(case.name, &refusal.description, finding)?;
-    }
-    let url = story.url().to_owned();
-    page.print(&format!(
-        "\n{} a token was issued and verified; {} wrong assertions were refused in\nEntra's words, and the cause of each was proven.\n",
-        page.good("verified:"),
-        WRONG.len()
-    ))?;
-    if args.keep {
-        page.print(&format!("\nthe service keeps running at {url}; end it with Ctrl-C\n{}", story.facts()))?;
-        story.keep().await;
-    } else {
-        page.print("\nnext: countersign serve --help, countersign doctor --help\n")?;
-        story.end().await;
+/// Every step in its order.
+async fn tell(running: &Running, folder: &Path, show: &mut Show) -> Result<(), Failure> {
+    let ready = &running.ready;
+    show.step("service", &format!("{} with its own CA, in a temporary folder", ready.url), json!(ready.url))?;
+
+    let subject = cert::subject("payroll-daemon").map_err(broken)?;
+    let now = clock::now();
+    let registered = cert::make(&subject, 2048, now, 365)?;
+    let stranger = cert::make(&subject, 2048, now, 365)?;
+    let (key_file, certificate_file) = (folder.join("payroll.key.pem"), folder.join("payroll.cert.pem"));
+    input::write_new(&key_file, registered.key_pem.as_bytes(), true, false)?;
+    input::write_new(&certificate_file, registered.certificate_pem.as_bytes(), false, false)?;
+    let sha1 = encode_hex_upper(registered.certificate.sha1());
+    show.step("certificate", &format!("CN=payroll-daemon, RSA 2048, SHA-1 {}…", &sha1[..16]), json!(sha1))?;
+
+    let transport =
+        TransportOptions { ca_files: ready.ca_file.iter().cloned().collect(), connect_timeout: None, direct: true };
+    let admin = SecretString::from(input::read_secret(&ready.admin_token_file)?.as_str());
+    let http = http_client(&transport).map_err(|e| Failure::new(Exit::Unreadable, e))?;
+    let graph = Graph::new(http.clone(), &ready.graph, admin, LIMIT)?;
+    let application = register(&graph, &registered).await?;
+    let client_id = text(&application, "appId").unwrap_or_default().to_owned();
+    show.step("registered", &format!("application {client_id}, through Graph"), json!(client_id))?;
+
+    let credential = CertificateCredential::from_files(&[&certificate_file, &key_file], None).map_err(broken)?;
+    let authority = Authority::new(&ready.url, &ready.tenant).map_err(broken)?;
+    let options = TokenClientOptions { transport: transport.clone(), deadline: LIMIT };
+    let client =
+        TokenClient::with_options(authority.clone(), &client_id, Credential::Certificate(credential), &options)?;
+    let token = client.token(SCOPE).await?;
+    let minutes = token.expires_on.secs_since(clock::now()) / 60;
+    show.step(
+        "token",
+        &format!("for {}, good for {minutes} minutes", SCOPE.trim_end_matches("/.default")),
+        json!(token.expires_on.rfc3339()),
+    )?;
+
+    let verified = verify::verify(
+        &http,
+        token.access_token.expose_secret(),
+        &ready.authority,
+        &client_id,
+        &ready.tenant,
+        clock::now(),
+    )
+    .await?;
+    show.step("verified", &verified.words(), verified.json())?;
+
+    let transport = Https::new(&transport).map_err(|e| Failure::new(Exit::Unreadable, e))?;
+    let scene =
+        Scene { authority, tenant: ready.tenant.clone(), client_id, application, registered, stranger, transport };
+    show.wrong_ones(wrong::CASES.len())?;
+    for case in wrong::CASES {
+        let told = wrong::replay(case, &scene).await?;
+        show.case(case, &told)?;
     }
     Ok(())
 }
 
-/// How the story looks on a terminal.
-struct Page {
-    color: bool,
-    width: usize,
+/// Creates the application, adds the certificate, and checks that Graph lists it under its thumbprint.
+async fn register(graph: &Graph, made: &Made) -> Result<Value, Failure> {
+    let created = graph.create_application(&json!({"displayName": "Payroll daemon"})).await?;
+    let id = text(&created, "id").unwrap_or_default();
+    let application = graph.change_keys(id, |_| Ok(vec![key_credential(&made.certificate, "payroll-daemon")])).await?;
+    let listed = crate::graph::Entry::all(&application);
+    let sha1 = encode_hex_upper(made.certificate.sha1());
+    match listed.as_slice() {
+        [one] if one.thumbprint.as_deref() == Some(sha1.as_str()) => Ok(application),
+        _ => Err(broken(format!(
+            "the registration should list the certificate {sha1} and nothing else; it lists {}",
+            listed.len()
+        ))),
+    }
 }
 
-impl Page {
-    fn print(&self, text: &str) -> Result<(), Failure> {
-        output::data(text)
-    }
-
-    fn bold(&self, text: &str) -> String {
-        self.paint("1", text)
-    }
-
-    fn good(&self, text: &str) -> String {
-        self.paint("32", text)
-    }
-
-    fn paint(&self, code: &str, text: &str) -> String {
-        if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
-    }
-
-    fn step(&self, name: &str, what: &str) -> Result<(), Failure> {
-        self.print(&format!("  {} {}\n", self.good(&format!("{name:<12}")), self.wrapped(what, 15)))
-    }
-
-    fn case(&self, name: &str, description: &str, finding: &Finding) -> Result<(), Failure> {
-        let mut text = format!("\n{}\n", self.bold(name));
-        let headline = description.split(" [Reason").next().unwrap_or(description);
-        let headline = headline.split(" Trace ID").next().unwrap_or(headline);
-        let headline = headline.split(" Review the doc").next().unwrap_or(headline);
-        let mut line = |label: &str, code: &str, what: &str| {
-            text.push_str(&format!("  {} {}\n", self.paint(code, &format!("{label:<10}")), self.wrapped(what, 13)));
-        };
-        line("refused", "31", headline);
-        line("proven", "32", &finding.code);
-        line("because", "0", &finding.title);
-        if let Some(place) = finding.evidence.first() {
-            line("received", "0", &format!("{} = {}", place.pointer, place.found));
-            if !place.expected.is_empty() {
-                line("expected", "0", &place.expected);
-            }
+/// Waits for Ctrl-C or SIGTERM.
+async fn told_to_end() {
+    #[cfg(unix)]
+    if let Ok(mut term) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = term.recv() => {}
         }
-        line("fix", "36", &finding.fix);
-        self.print(&text)
+        return;
     }
+    let _ = tokio::signal::ctrl_c().await;
+}
 
-    /// Wraps at the page's width; a word that is longer than a line is broken.
-    fn wrapped(&self, text: &str, indent: usize) -> String {
-        let room = self.width.saturating_sub(indent).max(20);
-        let mut lines = vec![String::new()];
-        let mut column = 0;
-        for word in text.split_whitespace() {
-            let mut word: Vec<char> = word.chars().collect();
-            while !word.is_empty() {
-                let gap = usize::from(column > 0);
-                if column + gap + word.len().min(room) > room {
-                    lines.push(String::new());
-                    column = 0;
-                    continue;
-                }
-                let rest = word.split_off(word.len().min(room));
-                if let Some(line) = lines.last_mut() {
-                    if gap == 1 {
-                        line.push(' ');
-                    }
-                    line.extend(&word);
-                }
-                column += gap + word.len();
-                word = rest;
-            }
-        }
-        lines.join(&format!("\n{:indent$}", ""))
-    }
+/// A step that did not turn out as it must.
+fn broken(what: impl std::fmt::Display) -> Failure {
+    Failure::new(Exit::Refused, format!("the demo went wrong: {what}"))
 }

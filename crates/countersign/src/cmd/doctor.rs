@@ -1,62 +1,55 @@
-//! `doctor [FILE…]`: why an assertion was, or would be, refused. Reads files, asks the library, prints its report.
+//! `doctor [FILE…]`: why an assertion was, or would be, refused, from whatever lies at hand.
 //!
-//! Starts no runtime and opens no connection: a diagnosis takes a few milliseconds.
+//! Reads files and the clock for `countersign-doctor`, prints its report, and ends with the report's status. Sends nothing.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
 use countersign_core::crypto::aws_lc::AwsLc;
-use countersign_core::profile::{self, PROFILES};
-use countersign_doctor::proof::Level;
-use countersign_doctor::report::Verdict;
-use countersign_doctor::{Input, Options, Report, examine, render};
+use countersign_core::{UnixTime, profile};
+use countersign_doctor::{Input, Options, examine, render};
 use zeroize::Zeroizing;
 
+use crate::client_args::azure;
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Color};
 use crate::{clock, input};
 
 /// How a report is printed.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum ReportFormat {
     /// For people
     #[default]
     Human,
     /// For programs
     Json,
-    /// SARIF 2.1.0, for code scanning
-    Sarif,
-    /// JUnit, for CI
-    Junit,
-    /// One page that needs nothing else
-    Html,
 }
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Anything at hand: assertion, certificate, key file, error, request, registration, settings; - for stdin
-    #[arg(required = true)]
+    /// Anything at hand: assertion, error text, request, certificate, key, registration, settings, a tool's message; - for stdin
     files: Vec<PathBuf>,
-    /// The tenant that is meant, id or domain
+    /// The tenant that is meant
     #[arg(long)]
     tenant: Option<String>,
-    /// The application (client) id that is meant
+    /// The client that is meant
     #[arg(long)]
     client_id: Option<String>,
-    /// Judge at this time instead of the error's Timestamp or now
+    /// The time of the judgement [default: an error's Timestamp, else now]
     #[arg(long, value_name = "RFC3339", value_parser = clock::parse)]
-    at: Option<countersign_core::UnixTime>,
-    /// File with the password of a key file
+    at: Option<UnixTime>,
+    /// File with a password to try; may be given several times
     #[arg(long, value_name = "FILE")]
-    password_file: Option<PathBuf>,
-    /// Password of a test file; others see it in the process list
-    #[arg(long, value_name = "TEXT", conflicts_with = "password_file")]
+    password_file: Vec<PathBuf>,
+    /// A password as it stands, for test files only: others can read it in the list of processes
+    #[arg(long, value_name = "TEXT")]
     password: Option<String>,
-    /// Whose rules count: entra or strict
-    #[arg(long, default_value = "entra")]
+    /// Whose rules are in force
+    #[arg(long, default_value = "entra", value_parser = profile_names())]
     profile: String,
-    /// Leave out ids, names and domains, so that the report can be shown to strangers
+    /// Leave out what tells who it is: ids, names, domains
     #[arg(long)]
     redact: bool,
     /// How the report is printed
@@ -64,45 +57,50 @@ pub struct Args {
     format: ReportFormat,
 }
 
-/// Examines the files and prints the report; status 1 when something is refused.
-pub fn run(args: Args, color: Color) -> Result<(), Failure> {
-    let profile = profile::by_name(&args.profile).ok_or_else(|| {
-        let names: Vec<_> = PROFILES.iter().map(|p| p.name).collect();
-        Failure::new(Exit::Usage, format!("--profile '{}': expected one of {}", args.profile, names.join(", ")))
-    })?;
+fn profile_names() -> clap::builder::PossibleValuesParser {
+    clap::builder::PossibleValuesParser::new(profile::PROFILES.iter().map(|p| p.name))
+}
+
+/// Prints the report and answers its status.
+pub fn run(args: &Args, color: Color) -> Result<u8, Failure> {
     let mut options = Options::new(clock::now());
-    options.tenant = args.tenant;
-    options.client_id = args.client_id;
+    options.tenant.clone_from(&args.tenant);
+    options.client_id.clone_from(&args.client_id);
     options.at = args.at;
-    options.profile = profile;
     options.redact = args.redact;
-    if let Some(path) = &args.password_file {
+    // The list of accepted values admits known names only.
+    options.profile = profile::by_name(&args.profile).unwrap_or(options.profile);
+    for path in &args.password_file {
         options.passwords.push(input::read_secret(path)?);
     }
-    if let Some(password) = args.password {
-        eprintln!("warning: --password shows the password to other users of this machine; use --password-file");
-        options.passwords.push(Zeroizing::new(password));
+    options.passwords.extend(azure("AZURE_CLIENT_CERTIFICATE_PASSWORD").map(Zeroizing::new));
+    if let Some(text) = &args.password {
+        eprintln!(
+            "warning: --password TEXT can be read by others in the list of processes; use --password-file for real ones"
+        );
+        options.passwords.push(Zeroizing::new(text.clone()));
     }
-    let mut contents = Vec::with_capacity(args.files.len());
-    for path in &args.files {
-        contents.push((path.display().to_string(), Zeroizing::new(input::read(path)?)));
+    let files = match args.files.as_slice() {
+        [] if std::io::stdin().is_terminal() => {
+            return Err(Failure::new(
+                Exit::Usage,
+                "no file: name what is at hand (assertion, error, certificate, …), or pipe it in",
+            ));
+        }
+        [] => &[PathBuf::from("-")][..],
+        files => files,
+    };
+    let mut contents: Vec<(String, Vec<u8>)> = Vec::new();
+    for path in files {
+        contents.push((path.display().to_string(), input::read(path)?));
     }
     let inputs: Vec<Input<'_>> = contents.iter().map(|(name, bytes)| Input { name, bytes }).collect();
     let report = examine(&inputs, &options, &AwsLc);
-    output::data(&match args.format {
-        ReportFormat::Human => render::text(&report, output::width(), color.on_stdout()),
-        ReportFormat::Json => render::json(&report),
-        ReportFormat::Sarif => render::sarif(&report),
-        ReportFormat::Junit => render::junit(&report),
-        ReportFormat::Html => render::html(&report),
-    })?;
-    match is_bad(&report) {
-        true => Err(Failure::silent(Exit::Refused)),
-        false => Ok(()),
+    match args.format {
+        ReportFormat::Json => output::data(&render::json::pretty(&report))?,
+        ReportFormat::Human => output::data(&brief::text(&report, color.on_stdout()))?,
     }
+    Ok(report.exit_code())
 }
 
-/// Whether the report ends with status 1: a finding of level error, or a refusal.
-fn is_bad(report: &Report) -> bool {
-    report.verdict == Verdict::Refused || report.findings.iter().any(|f| f.level == Level::Error)
-}
+pub mod brief;

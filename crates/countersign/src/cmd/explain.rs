@@ -1,4 +1,6 @@
 //! `explain CODE`: a page for each AADSTS code and each cause, offline; a pasted error works as well.
+//!
+//! Needs no network and no runtime; the pages are compiled in.
 
 use countersign_core::entra;
 use countersign_doctor::explain::{self, Page};
@@ -26,16 +28,23 @@ pub fn run(args: &Args, color: Color) -> Result<(), Failure> {
         return match args.format {
             Format::Json => output::json(&explain::all()),
             Format::Human => {
-                let lines: Vec<String> = explain::all().iter().map(|p| format!("{:<48} {}\n", p.key, p.title)).collect();
+                let lines: Vec<String> =
+                    explain::all().iter().map(|p| format!("{:<48} {}\n", p.key, p.title)).collect();
                 output::data(&lines.concat())
             }
         };
     }
     let what = args.what.join(" ");
+    // A pasted error may be long and hold anything.
+    let shown = |text: &str| output::printable(&text.chars().take(60).collect::<String>());
     let page = find(&what).ok_or_else(|| {
         let near = explain::suggest(&what);
-        let hint = if near.is_empty() { "see `countersign explain --list`".to_owned() } else { format!("did you mean {}?", near.join(", ")) };
-        Failure::new(Exit::Usage, format!("there is no page '{what}'; {hint}"))
+        let hint = if near.is_empty() {
+            "see `countersign explain --list`".to_owned()
+        } else {
+            format!("did you mean {}?", near.join(", "))
+        };
+        Failure::new(Exit::Usage, format!("there is no page '{}'; {hint}", shown(&what)))
     })?;
     match args.format {
         Format::Json => output::json(&page),
@@ -45,7 +54,7 @@ pub fn run(args: &Args, color: Color) -> Result<(), Failure> {
 
 fn find(what: &str) -> Option<Page> {
     explain::page(what).or_else(|| {
-        let code = entra::parse(what)?.code()?;
+        let code = entra::parse::parse(what)?.code()?;
         explain::page(&code.to_string())
     })
 }

@@ -134,7 +134,7 @@ pub fn failure(error: StartError) -> Failure {
 }
 
 /// The same facts as in the ready file, for people.
-fn banner(ready: &ReadyInfo, profile: &str) -> String {
+pub fn banner(ready: &ReadyInfo, profile: &str) -> String {
     let ca = match &ready.ca_file {
         Some(path) => format!("{}  (SSL_CERT_FILE, REQUESTS_CA_BUNDLE, NODE_EXTRA_CA_CERTS)", path.display()),
         None => "none".to_owned(),

@@ -67,7 +67,10 @@ pub fn run(verb: Verb) -> Result<(), Failure> {
     let scope = match (&args.scope, &args.token_url) {
         (Some(scope), _) => scope.clone(),
         (None, Some(_)) => {
-            return Err(Failure::new(Exit::Usage, "no scope: with --token-url, say with --scope what the token is for"));
+            return Err(Failure::new(
+                Exit::Usage,
+                "no scope: with --token-url, say with --scope what the token is for",
+            ));
         }
         (None, None) => format!("{}/.default", Cloud::of_host(&place.host).unwrap_or(Cloud::Public).graph()),
     };
