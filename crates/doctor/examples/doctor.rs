@@ -44,7 +44,10 @@ fn main() -> std::process::ExitCode {
         "{}",
         match format.as_str() {
             "json" => render::json::pretty(&report),
-            _ => render::json::pretty(&report),
+            "sarif" => render::sarif::render(&report),
+            "junit" => render::junit::render(&report),
+            "html" => render::html::render(&report),
+            _ => render::text::render(&report, 80, false),
         }
     );
     std::process::ExitCode::from(report.exit_code())

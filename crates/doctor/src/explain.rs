@@ -39,10 +39,12 @@ pub struct Page {
 }
 
 /// A sample on a page: what must, or must not, show the fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
     /// Whether the fault is in it.
     pub wrong: bool,
+    /// What the person asking knows besides: `at`, `tenant`, `client-id` or `profile`, named like the doctor's flags.
+    pub options: Vec<(&'static str, &'static str)>,
     /// The sample.
     pub text: &'static str,
 }
@@ -103,6 +105,17 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
+/// How a line under the title is named to readers.
+fn label(name: &str) -> &str {
+    match name {
+        "aadsts" => "AADSTS codes",
+        "oauth" => "error",
+        "status" => "HTTP status",
+        "emitted" => "given by this service",
+        other => other,
+    }
+}
+
 impl Page {
     fn read(key: &'static str, markdown: &'static str) -> Self {
         let mut lines = markdown.lines();
@@ -138,17 +151,19 @@ impl Page {
             .collect()
     }
 
-    /// Samples marked `wrong` or `right`.
+    /// Samples marked `wrong` or `right`; `key=value` behind the mark is an option.
     pub fn samples(&self) -> Vec<Sample> {
         let mut out = Vec::new();
         for block in self.markdown.split("\n```text ").skip(1) {
-            let Some((mark, rest)) = block.split_once('\n') else { continue };
+            let Some((info, rest)) = block.split_once('\n') else { continue };
             let Some((text, _)) = rest.split_once("\n```") else { continue };
-            match mark.trim() {
-                "wrong" => out.push(Sample { wrong: true, text }),
-                "right" => out.push(Sample { wrong: false, text }),
-                _ => {}
-            }
+            let mut words = info.split_whitespace();
+            let wrong = match words.next() {
+                Some("wrong") => true,
+                Some("right") => false,
+                _ => continue,
+            };
+            out.push(Sample { wrong, options: words.filter_map(|w| w.split_once('=')).collect(), text });
         }
         out
     }

@@ -13,6 +13,7 @@ pub mod read;
 mod redact;
 pub mod render;
 pub mod report;
+mod sent;
 pub mod words;
 
 use countersign_core::UnixTime;
@@ -21,6 +22,7 @@ use countersign_core::profile::{ENTRA, Profile};
 use zeroize::Zeroizing;
 
 pub use report::Report;
+pub use sent::{Sent, examine_sent};
 
 /// One file, or one piece of text, as given.
 #[derive(Clone, Copy, Debug)]

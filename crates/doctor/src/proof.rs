@@ -177,12 +177,10 @@ impl Proof {
         found: impl AsRef<str>,
         expected: impl AsRef<str>,
     ) -> Self {
-        self.places.push(Place {
-            artifact,
-            pointer: pointer.into(),
-            found: crate::words::value(found.as_ref()),
-            expected: crate::words::value(expected.as_ref()),
-        });
+        let (found, expected) = (crate::words::value(found.as_ref()), crate::words::value(expected.as_ref()));
+        // What is right already needs no other value beside it.
+        let expected = if expected == found { String::new() } else { expected };
+        self.places.push(Place { artifact, pointer: pointer.into(), found, expected });
         self
     }
 

@@ -561,7 +561,7 @@ fn set_registration(ev: &mut Evidence<'_>) {
         registration.is_public = ev.error_of(&[700_025, 90_023]).is_some();
         fill_certificates(ev, &mut registration.key_credentials);
         let anchors = anchors(ev);
-        for subject in &mut registration.trusted_subjects {
+        for subject in registration.trusted_subjects.iter_mut().filter(|s| s.anchors.is_empty()) {
             subject.anchors.clone_from(&anchors);
         }
         let no_principal = ev.error_of(&[7_000_229]).is_some()

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::Page;
+use super::{Page, label};
 
 pub(super) fn render(page: &Page) -> String {
     let mut out = format!("<h1><code>{}</code> {}</h1>\n", escape(page.key), escape(page.title));
@@ -10,7 +10,7 @@ pub(super) fn render(page: &Page) -> String {
         out.push_str("<dl>\n");
         for (name, value) in &page.facts {
             // Writing to a String cannot fail.
-            let _ = writeln!(out, "<dt>{}</dt><dd>{}</dd>", escape(name), escape(value));
+            let _ = writeln!(out, "<dt>{}</dt><dd>{}</dd>", escape(label(name)), escape(value));
         }
         out.push_str("</dl>\n");
     }

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::Page;
+use super::{Page, label};
 
 pub(super) fn render(page: &Page, width: usize, color: bool) -> String {
     let (bold, dim, reset) = if color { ("\x1b[1m", "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
     let mut out = format!("{bold}{}{reset}\n", wrap(&format!("{}: {}", page.key, page.title), width, ""));
     for (name, value) in &page.facts {
         // Writing to a String cannot fail.
-        let _ = writeln!(out, "{dim}{}{reset}", wrap(&format!("{name}: {value}"), width, "  "));
+        let _ = writeln!(out, "{dim}{}{reset}", wrap(&format!("{}: {value}", label(name)), width, "  "));
     }
     for (heading, body) in page.sections() {
         let _ = write!(out, "\n{bold}{heading}{reset}\n\n");
@@ -20,7 +20,7 @@ pub(super) fn render(page: &Page, width: usize, color: bool) -> String {
 
 fn section(out: &mut String, body: &str, width: usize, dim: &str, reset: &str) {
     let mut paragraph = String::new();
-    let mut in_block = false;
+    let (mut in_block, mut prose) = (false, false);
     for line in body.lines() {
         if let Some(info) = line.strip_prefix("```") {
             flush(out, &mut paragraph, width);
@@ -28,11 +28,17 @@ fn section(out: &mut String, body: &str, width: usize, dim: &str, reset: &str) {
             if in_block && !info.trim().is_empty() {
                 let label = info.trim().strip_prefix("text ").unwrap_or(info.trim());
                 let _ = writeln!(out, "  {dim}[{label}]{reset}");
+                prose = info.starts_with("text");
             }
         } else if in_block {
-            // Long lines of a block are broken so that they stay readable; code rarely has any.
-            for piece in pieces(line, width.saturating_sub(4)) {
-                let _ = writeln!(out, "{}", format!("    {piece}").trim_end());
+            // Error texts are one long line and break at blanks; code is narrow enough and stays as it is.
+            let piece = if prose { wrap(&shorten(line), width.saturating_sub(2), "") } else { line.to_owned() };
+            let kept = &line[..line.len() - line.trim_start().len()];
+            for piece in piece.lines() {
+                let _ = writeln!(out, "  {}{piece}", if prose { kept } else { "" });
+            }
+            if piece.is_empty() {
+                out.push('\n');
             }
         } else if line.trim().is_empty() {
             flush(out, &mut paragraph, width);
@@ -107,11 +113,18 @@ fn wrap(text: &str, width: usize, indent: &str) -> String {
     out
 }
 
-/// A line in pieces of at most `width` characters.
-fn pieces(line: &str, width: usize) -> Vec<String> {
-    let characters: Vec<char> = line.chars().collect();
-    if characters.is_empty() {
-        return vec![String::new()];
+/// Words longer than a URL, such as a certificate on one line, by their two ends.
+fn shorten(line: &str) -> String {
+    let mut out = Vec::new();
+    for word in line.split_whitespace() {
+        let length = word.chars().count();
+        if length > 160 {
+            let head: String = word.chars().take(48).collect();
+            let tail: String = word.chars().skip(length - 12).collect();
+            out.push(format!("{head}…{tail}"));
+        } else {
+            out.push(word.to_owned());
+        }
     }
-    characters.chunks(width.max(20)).map(|c| c.iter().collect()).collect()
+    out.join(" ")
 }

@@ -47,6 +47,16 @@ pub fn read(name: &str, bytes: &[u8], passwords: &[Zeroizing<String>]) -> Vec<Ar
     c.out
 }
 
+/// Reads one JWT, when the text is that much.
+pub(crate) fn jwt(text: &str, place: Place) -> Option<Jwt> {
+    jwt::read(text, place)
+}
+
+/// Reads one error text.
+pub(crate) fn error(text: &str) -> Option<ErrorText> {
+    error::read(text)
+}
+
 /// Gathers what a file holds.
 pub(crate) struct Collector<'a> {
     file: &'a str,

@@ -1,0 +1,74 @@
+//! A request that the service itself received, with the registration it judged by: the same diagnosis as for files.
+//!
+//! Called by the service's pages and by `demo`. Nothing is read from text here; the artifacts are made from values.
+
+use countersign_core::crypto::Provider;
+use countersign_core::registration::Registration;
+use countersign_core::request::TokenRequest;
+use zeroize::Zeroizing;
+
+use crate::artifact::{Application, Artifact, Content, KeyEntry, Place, Request};
+use crate::{Options, Report, diagnose, read};
+
+/// A token request and what the service knew.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent<'a> {
+    /// The request as the service read it.
+    pub request: &'a TokenRequest,
+    /// Scheme, host and port under which it arrived, as `https://localhost:8443`.
+    pub base_url: &'a str,
+    /// Path as sent.
+    pub path: &'a str,
+    /// The registration of the client, when there is one.
+    pub registration: Option<&'a Registration>,
+    /// `error_description` of the answer, when it was a refusal.
+    pub answer: Option<&'a str>,
+}
+
+/// Says why a request is, or was, refused.
+pub fn examine_sent(sent: &Sent<'_>, options: &Options, crypto: &dyn Provider) -> Report {
+    let mut artifacts = Vec::new();
+    let mut push =
+        |file: &str, content: Content| artifacts.push(Artifact { file: file.to_owned(), repairs: Vec::new(), content });
+    let (scheme, host) = sent.base_url.split_once("://").unwrap_or(("https", sent.base_url));
+    push(
+        "request",
+        Content::Request(Box::new(Request {
+            token: sent.request.clone(),
+            scheme: Some(scheme.to_owned()),
+            host: Some(host.trim_end_matches('/').to_ascii_lowercase()),
+            path: sent.path.to_owned(),
+            body: Zeroizing::new(Vec::new()),
+            authorization: None,
+            json: Vec::new(),
+            client_clock: None,
+            server_date: None,
+            client: None,
+        })),
+    );
+    if let Some(jwt) = sent.request.given("client_assertion").and_then(|a| read::jwt(a, Place::ClientAssertion)) {
+        push("request", Content::Jwt(Box::new(jwt)));
+    }
+    if let Some(registration) = sent.registration {
+        push("registration", Content::Application(Box::new(application(registration))));
+    }
+    if let Some(error) = sent.answer.and_then(read::error) {
+        push("answer", Content::Error(Box::new(error)));
+    }
+    diagnose::diagnose(&artifacts, options, crypto)
+}
+
+fn application(registration: &Registration) -> Application {
+    let keys = registration
+        .key_credentials
+        .iter()
+        .map(|k| KeyEntry { custom_readings: k.custom_digest().into_iter().collect(), ..KeyEntry::default() })
+        .collect();
+    Application {
+        registration: registration.clone(),
+        keys,
+        secret_ids: registration.password_credentials.iter().map(|p| p.key_id.clone()).collect(),
+        lists_keys: true,
+        ..Application::default()
+    }
+}
