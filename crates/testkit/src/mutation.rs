@@ -121,6 +121,7 @@ pub static MUTATIONS: &[Mutation] = &[
     mutation("crit", "header-members", 5_002_726, |s| s.set_header("crit", "[\"exp\"]")),
     mutation("b64 false", "header-members", 5_002_726, |s| s.set_header("b64", "false")),
     mutation("zip", "header-members", 5_002_726, |s| s.set_header("zip", text("DEF"))),
+    mutation("enc", "header-members", 5_002_726, |s| s.set_header("enc", text("A128GCM"))),
     mutation("jwk", "header-members", 5_002_726, |s| s.set_header("jwk", "{\"kty\":\"RSA\"}")),
     mutation("jku", "header-members", 5_002_726, |s| s.set_header("jku", text("https://evil.example/keys"))),
     mutation("cty", "header-members", 5_002_726, |s| s.set_header("cty", text("JWT"))),

@@ -14,9 +14,10 @@ pub static ENTRA: Profile = Profile {
     segments: SegmentRule::PaddingTolerated,
     // MSAL Go, MSAL Java and the Azure SDK for Rust send standard base64 with padding, MSAL Python padded base64url.
     thumbprints: ThumbprintRule::BytesCount,
-    // The list printed by AADSTS5002726, and x5t#S256, which Microsoft's article on certificate credentials names.
+    // The list printed by AADSTS5002726, and x5t#S256, which Microsoft's article on certificate credentials names. `enc`
+    // is left out: it belongs to encrypted tokens (RFC 7516 §4.1.2), which no client assertion is.
     header_members: MemberRule::Only(&[
-        "alg", "typ", "x5t", "x5t#S256", "x5c", "kid", "use", "enc", "ctx", "nonce", "rh", "kdf_ver",
+        "alg", "typ", "x5t", "x5t#S256", "x5c", "kid", "use", "ctx", "nonce", "rh", "kdf_ver",
     ]),
     // Printed by AADSTS5002727.
     typ: &["JWT", "http://openid.net/specs/jwt/1.0"],
