@@ -32,10 +32,11 @@ fn section(out: &mut String, body: &str, width: usize, dim: &str, reset: &str) {
             }
         } else if in_block {
             // Error texts are one long line and break at blanks; code is narrow enough and stays as it is.
-            let piece = if prose { wrap(&shorten(line), width.saturating_sub(2), "") } else { line.to_owned() };
-            let kept = &line[..line.len() - line.trim_start().len()];
+            let indent = &line[..line.len() - line.trim_start().len()];
+            let room = width.saturating_sub(2 + indent.len());
+            let piece = if prose { wrap(&shorten(line), room, "") } else { line.trim_start().to_owned() };
             for piece in piece.lines() {
-                let _ = writeln!(out, "  {}{piece}", if prose { kept } else { "" });
+                let _ = writeln!(out, "  {indent}{piece}");
             }
             if piece.is_empty() {
                 out.push('\n');
