@@ -59,7 +59,7 @@ fn run(cli: Cli) -> Result<(), Stop> {
         Verb::Serve(args) => cmd::serve::run(args, color)?,
         Verb::Wait(args) => cmd::wait::wait(&args)?,
         Verb::Healthcheck(args) => cmd::wait::healthcheck(&args)?,
-        Verb::Token(verb) => cmd::token::run(verb)?,
+        Verb::Token(verb) => cmd::token::run(verb, color)?,
         Verb::Assertion(verb) => cmd::assertion::run(verb)?,
         Verb::Cert(verb) => cmd::cert::run(verb)?,
         Verb::App(verb) => cmd::app::run(verb)?,

@@ -2,6 +2,8 @@
 //!
 //! Reads files and the clock for `countersign-doctor`, prints its report, and ends with the report's status. Sends nothing.
 
+mod env;
+
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
@@ -24,11 +26,20 @@ enum ReportFormat {
     Human,
     /// For programs
     Json,
+    /// For code scanning (SARIF 2.1.0)
+    Sarif,
+    /// For CI systems that show test results
+    Junit,
+    /// A page that stands alone
+    Html,
 }
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    verb: Option<Verb>,
     /// Anything at hand: assertion, error text, request, certificate, key, registration, settings, a tool's message; - for stdin
     files: Vec<PathBuf>,
     /// The tenant that is meant
@@ -57,12 +68,22 @@ pub struct Args {
     format: ReportFormat,
 }
 
+/// What else the doctor examines.
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Check the surroundings before a request is sent: variables, files, clock, the way to the authority
+    Env(env::Args),
+}
+
 fn profile_names() -> clap::builder::PossibleValuesParser {
     clap::builder::PossibleValuesParser::new(profile::PROFILES.iter().map(|p| p.name))
 }
 
 /// Prints the report and answers its status.
 pub fn run(args: &Args, color: Color) -> Result<u8, Failure> {
+    if let Some(Verb::Env(args)) = &args.verb {
+        return env::run(args, color);
+    }
     let mut options = Options::new(clock::now());
     options.tenant.clone_from(&args.tenant);
     options.client_id.clone_from(&args.client_id);
@@ -96,11 +117,12 @@ pub fn run(args: &Args, color: Color) -> Result<u8, Failure> {
     }
     let inputs: Vec<Input<'_>> = contents.iter().map(|(name, bytes)| Input { name, bytes }).collect();
     let report = examine(&inputs, &options, &AwsLc);
-    match args.format {
-        ReportFormat::Json => output::data(&render::json::pretty(&report))?,
-        ReportFormat::Human => output::data(&brief::text(&report, color.on_stdout()))?,
-    }
+    output::data(&match args.format {
+        ReportFormat::Human => render::text::render(&report, output::width(), color.on_stdout()),
+        ReportFormat::Json => render::json::pretty(&report),
+        ReportFormat::Sarif => render::sarif::render(&report),
+        ReportFormat::Junit => render::junit::render(&report),
+        ReportFormat::Html => render::html::render(&report),
+    })?;
     Ok(report.exit_code())
 }
-
-pub mod brief;

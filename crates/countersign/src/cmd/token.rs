@@ -3,13 +3,15 @@
 //! The token goes to stdout, everything else to stderr. A refusal is shown in the server's own words.
 
 use clap::ValueEnum;
-use countersign_client::{Authority, ClientError, Cloud, Refusal, Token};
+use countersign_client::{Authority, ClientError, Cloud, Credential, Refusal, Token};
+use countersign_core::crypto::aws_lc::AwsLc;
+use countersign_doctor::{Input, Options, examine, render};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use crate::client_args::{AuthorityArgs, ClientArgs, ReachArgs, token_client};
 use crate::exit::{Exit, Failure};
-use crate::output;
+use crate::output::{self, Color};
 
 /// The verbs.
 #[derive(Debug, clap::Subcommand)]
@@ -56,7 +58,7 @@ pub struct GetArgs {
 }
 
 /// Runs a verb.
-pub fn run(verb: Verb) -> Result<(), Failure> {
+pub fn run(verb: Verb, color: Color) -> Result<(), Failure> {
     let Verb::Get(args) = verb;
     let place = args.authority.place()?;
     let authority = match &args.token_url {
@@ -76,26 +78,45 @@ pub fn run(verb: Verb) -> Result<(), Failure> {
     };
     let client_id = args.client.client_id()?;
     let credential = args.client.needed_credential()?;
-    let client = token_client(authority, client_id, credential, &args.reach, place.ca_file.as_ref())?;
+    let client = token_client(authority, client_id, credential.clone(), &args.reach, place.ca_file.as_ref())?;
     match crate::runtime()?.block_on(client.token(&scope)) {
         Ok(token) => output::data(&show(&token, &scope, place.tenant.as_deref(), args.format)),
         Err(ClientError::Refused(refusal)) => {
-            eprint!("{}", explain(&refusal));
+            eprint!("{}", explain(&refusal, &credential, &args, color));
             Err(Failure::silent(Exit::Refused))
         }
         Err(other) => Err(other.into()),
     }
 }
 
-/// The refusal for people: the verdict, the server's own words, what finds it in the server's logs.
-fn explain(refusal: &Refusal) -> String {
+/// The refusal for people: the verdict, the server's own words, and, where an assertion was refused, the doctor's findings.
+fn explain(refusal: &Refusal, credential: &Credential, args: &GetArgs, color: Color) -> String {
     let code = refusal.codes.first().map(|c| format!(" AADSTS{c}")).unwrap_or_default();
-    let mut out = format!("refused:{code} {} (HTTP {})\n", refusal.error, refusal.status);
+    let mut out = format!("refused:{code} {} (HTTP {})\n", output::printable(&refusal.error), refusal.status);
     if !refusal.description.is_empty() {
         out.push_str(&output::wrapped(&refusal.description, "  "));
     }
-    if let Some(code) = refusal.codes.first() {
-        out.push_str(&format!("  see `countersign explain {code}`\n"));
+    let certificate = match credential {
+        Credential::Certificate(credential) => Some(credential.certificate().der().to_vec()),
+        Credential::Secret(_) | Credential::FederatedTokenFile(_) => None,
+    };
+    let mut inputs = vec![Input { name: "the answer", bytes: refusal.body.as_bytes() }];
+    if let Some(assertion) = &refusal.sent.assertion {
+        inputs.push(Input { name: "the assertion", bytes: assertion.expose_secret().as_bytes() });
+    }
+    if let Some(der) = &certificate {
+        inputs.push(Input { name: "the certificate", bytes: der });
+    }
+    let mut options = Options::new(refusal.sent.at);
+    options.tenant = args.authority.place().ok().and_then(|p| p.tenant);
+    options.client_id = args.client.client_id().ok();
+    let report = examine(&inputs, &options, &AwsLc);
+    if report.findings.is_empty() {
+        if let Some(code) = refusal.codes.first() {
+            out.push_str(&format!("\nmore: countersign explain {code}\n"));
+        }
+    } else {
+        out.push_str(&format!("\n{}", render::text::render(&report, output::width(), color.on_stderr())));
     }
     out
 }
