@@ -163,10 +163,13 @@ fn needed(ev: &Evidence<'_>, proofs: &[(&'static Cause, Proof)], verdict: Verdic
         add(&["assertion", "error", "token-request"]);
     }
     let have: BTreeSet<&str> = ev.artifacts.iter().map(|a| a.kind().name()).collect();
-    out.into_iter()
-        .filter(|n| *n == "certificate" && ev.leaf().is_none() || !have.contains(n))
-        .map(str::to_owned)
-        .collect()
+    let wanted = |n: &&str| match *n {
+        "certificate" => ev.leaf().is_none() || !have.contains("certificate") && !have.contains("pkcs12"),
+        // A registration without its keys, or cut off, decides nothing.
+        "application" => !have.contains("application") || ev.registration_assumed || ev.registration.is_none(),
+        n => !have.contains(n),
+    };
+    out.into_iter().filter(wanted).map(str::to_owned).collect()
 }
 
 /// What would decide an answer of which only the text is known.

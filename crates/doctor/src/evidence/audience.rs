@@ -107,6 +107,18 @@ pub fn read(
     one(received, host, host_named, tenant, profile)
 }
 
+/// At a server of another kind: whether `aud` is on another host than the request went to.
+pub fn of_host(claims: &UnverifiedClaims, host: &str) -> Option<AudienceFault> {
+    let received = match &claims.aud {
+        Audience::One(one) => one,
+        Audience::Many(many) if many.len() == 1 => &many[0],
+        _ => return None,
+    };
+    let found = clouds::host_of(received)?;
+    (!found.eq_ignore_ascii_case(host))
+        .then(|| AudienceFault::OtherHost { received: received.clone(), host: host.to_owned() })
+}
+
 fn one(received: &str, host: &str, host_named: bool, tenant: Option<&str>, profile: &Profile) -> Option<AudienceFault> {
     let owned = || received.to_owned();
     let segment_wanted = tenant.unwrap_or("{tenant}");

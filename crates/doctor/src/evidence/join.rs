@@ -2,7 +2,7 @@
 //!
 //! Called by [`Evidence::join`] only. Order of files never matters here; what was assumed is marked as assumed.
 
-use countersign_core::authority::{Authority, Tenant, TenantSegment, is_guid};
+use countersign_core::authority::{Authority, AuthorityUrl, Endpoint, Tenant, TenantSegment, is_guid};
 use countersign_core::checks::key::read_x5c_entry;
 use countersign_core::checks::{Check, Outcome, Stage};
 use countersign_core::crypto::Provider;
@@ -16,7 +16,7 @@ use countersign_core::x509::certificate::Certificate;
 use countersign_core::{Reason, evaluate};
 
 use super::federation::{self, Presented};
-use super::messages;
+use super::messages::{self, Message};
 use super::signature::{self, Signature};
 use super::thumbprint::{self, Candidate};
 use super::time::Times;
@@ -55,6 +55,12 @@ pub(super) fn join<'a>(
     {
         let tenant = ev.tenant.as_ref().filter(|(_, from)| *from != TenantFrom::Audience).map(|(t, _)| t.clone());
         ev.audience = audience::read(claims.it, &ev.authority_host, ev.authority_named, tenant.as_deref(), ev.profile);
+    }
+    // At another kind of server only the host can be compared, when a request shows where it went.
+    if ev.other_server
+        && let (Some(claims), Some(host)) = (ev.claims, ev.request.and_then(|r| r.it.host.as_deref()))
+    {
+        ev.audience = audience::of_host(claims.it, host);
     }
     set_registration(&mut ev);
     ev.outcomes = judge(&ev);
@@ -265,17 +271,34 @@ fn set_authority(ev: &mut Evidence<'_>) {
     ev.authority_host = request.or(setting).or_else(assumed).unwrap_or_else(|| clouds::CLOUDS[0].login[0].to_owned());
 }
 
-/// The assertion is for another kind of server than Entra: its `aud` is on a foreign host and nothing points to Entra.
+/// The assertion is for another kind of server than Entra: neither host nor path of request and `aud` are Entra's, and
+/// nothing else points to it.
 fn other_server(ev: &Evidence<'_>) -> bool {
+    let entra_error = ev.errors.iter().any(|e| !e.it.parsed.codes.is_empty());
+    if entra_error || ev.options.tenant.is_some() || !ev.apps.is_empty() {
+        return false;
+    }
+    if let Some(r) = ev.request
+        && let Some(host) = &r.it.host
+    {
+        let url = AuthorityUrl::of_path(&r.it.path);
+        let tenant = !matches!(TenantSegment::read(url.tenant), TenantSegment::Malformed(_));
+        let shaped = tenant && !matches!(url.endpoint, Endpoint::Other);
+        return clouds::of_login(host).is_none() && !shaped;
+    }
     let aud = match ev.claims.map(|c| &c.it.aud) {
         Some(Audience::One(one)) => one.as_str(),
         Some(Audience::Many(many)) => many.first().map_or("", String::as_str),
-        _ => return false,
+        _ => return ev.messages.iter().any(|m| m.it == Message::SnowflakeJwt),
     };
-    let Some((host, tenant)) = audience_parts(ev) else { return false };
+    let Some((host, tenant)) = audience_parts(ev) else {
+        // A name without a scheme, as Snowflake's account URL or Apple's: Entra's audiences are URLs.
+        return !aud.contains("://")
+            && !aud.is_empty()
+            && ev.claims.is_some_and(|c| !c.it.iss.text().is_some_and(is_guid));
+    };
     let microsoft = clouds::of_login(&host).is_some() || clouds::of_resource(aud).is_some() || clouds::is_graph(aud);
-    let pointed = ev.authority_named || ev.error.is_some() || ev.options.tenant.is_some() || !ev.apps.is_empty();
-    aud.starts_with("http") && !microsoft && !pointed && !usable_tenant(&tenant)
+    aud.starts_with("http") && !microsoft && !ev.authority_named && !usable_tenant(&tenant)
 }
 
 fn set_client(ev: &mut Evidence<'_>) {

@@ -64,6 +64,10 @@ pub enum Message {
     AlgRefused,
     /// The audience is refused.
     AudienceRefused,
+    /// The audience must be the token endpoint.
+    AudienceMustBeEndpoint,
+    /// The audience must be the issuer.
+    AudienceMustBeIssuer,
     /// A library is known to compute wrong signatures.
     LibraryBug,
     /// No credential was found or sent.
@@ -265,6 +269,9 @@ static PATTERNS: &[(Message, &[&str])] = &[
     (ExpTooFar, &["expiration time", "too far in the future"]),
     (ExpTooFar, &["exp", "too far in the future"]),
     (ExpTooFar, &["expiration is too far"]),
+    (ExpTooFar, &["expiration too far"]),
+    (ExpTooFar, &["must be a short-lived token"]),
+    (ExpTooFar, &["exp", "too far into the future"]),
     (ExpTooFar, &["lifetime", "exceeds"]),
     (ExpTooFar, &["exp", "more than", "in the future"]),
     (ExpTooFar, &["token is too old or too new"]),
@@ -311,7 +318,16 @@ static PATTERNS: &[(Message, &[&str])] = &[
     (AlgRefused, &["signature algorithm", "not", "allowed"]),
     (AlgRefused, &["alg", "is not supported"]),
     (AlgRefused, &["invalid signature algorithm"]),
+    (AudienceMustBeEndpoint, &["audience", "must be the endpoint"]),
+    (AudienceMustBeEndpoint, &["aud", "must be the token endpoint"]),
+    (AudienceMustBeEndpoint, &["aud", "must be", "token endpoint url"]),
+    (AudienceMustBeEndpoint, &["aud", "does not match the token endpoint"]),
+    (AudienceMustBeEndpoint, &["audience", "expected", "/token"]),
+    (AudienceMustBeIssuer, &["audience", "must be the issuer"]),
+    (AudienceMustBeIssuer, &["aud", "must be the issuer"]),
+    (AudienceMustBeIssuer, &["aud", "issuer identifier"]),
     (AudienceRefused, &["invalid token audience"]),
+    (AudienceRefused, &["audience is invalid"]),
     (AudienceRefused, &["audience", "client_assertion", "invalid"]),
     (AudienceRefused, &["invalid audience"]),
     (AudienceRefused, &["aud", "claim", "value", "invalid"]),

@@ -21,6 +21,7 @@ pub(super) fn render(page: &Page, width: usize, color: bool) -> String {
 fn section(out: &mut String, body: &str, width: usize, dim: &str, reset: &str) {
     let mut paragraph = String::new();
     let (mut in_block, mut prose) = (false, false);
+    let mut pem_lines = None;
     for line in body.lines() {
         if let Some(info) = line.strip_prefix("```") {
             flush(out, &mut paragraph, width);
@@ -32,6 +33,22 @@ fn section(out: &mut String, body: &str, width: usize, dim: &str, reset: &str) {
             }
         } else if in_block {
             // Error texts are one long line and break at blanks; code is narrow enough and stays as it is.
+            // Of a certificate the first line tells enough; `samples` has all of it.
+            if line.starts_with("-----BEGIN") && line.ends_with("-----") {
+                pem_lines = Some(0);
+            } else if line.starts_with("-----END") {
+                pem_lines = None;
+            } else if let Some(count) = &mut pem_lines {
+                *count += 1;
+                match *count {
+                    1 => {}
+                    2 => {
+                        out.push_str("  …\n");
+                        continue;
+                    }
+                    _ => continue,
+                }
+            }
             let indent = &line[..line.len() - line.trim_start().len()];
             let room = width.saturating_sub(2 + indent.len());
             let piece = if prose { wrap(&shorten(line), room, "") } else { line.trim_start().to_owned() };
@@ -100,7 +117,8 @@ fn wrap(text: &str, width: usize, indent: &str) -> String {
     let mut column = 0;
     for word in text.split_whitespace() {
         let length = word.chars().count();
-        if column > 0 && column + 1 + length > width {
+        // The dash of a list item stays with its first word, however long that is.
+        if column > 0 && out != "-" && column + 1 + length > width {
             out.push('\n');
             out.push_str(indent);
             column = indent.len();

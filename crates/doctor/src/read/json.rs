@@ -89,7 +89,10 @@ fn object(c: &mut Collector<'_>, node: &Node, source: &str) -> bool {
     }
     if application::is_application(node) {
         // `az ad app show` inside a JSON that also has an error: the error is looked for among the other members.
-        c.push(Content::Application(Box::new(application::read(node))));
+        let mut app = application::read(node);
+        // Entries behind the cut may be the ones that matter.
+        app.lists_keys &= !c.cut;
+        c.push(Content::Application(Box::new(app)));
         return true;
     }
     if application::is_key_credential(node) {

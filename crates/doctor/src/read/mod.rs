@@ -32,7 +32,8 @@ const MAX_PASSWORDS: usize = 4;
 
 /// Reads one file.
 pub fn read(name: &str, bytes: &[u8], passwords: &[Zeroizing<String>]) -> Vec<Artifact> {
-    let mut c = Collector { file: name, passwords, repairs: Vec::new(), out: Vec::new(), patch_target: None };
+    let mut c =
+        Collector { file: name, passwords, repairs: Vec::new(), out: Vec::new(), patch_target: None, cut: false };
     if bytes.len() > MAX_FILE {
         c.push(Content::Unknown("a file of more than 64 MiB"));
         return c.out;
@@ -65,6 +66,8 @@ pub(crate) struct Collector<'a> {
     out: Vec<Artifact>,
     /// A change of an application was read and its body follows: the object id in its URL.
     patch_target: Option<Option<String>>,
+    /// What is read now was cut off at its end.
+    cut: bool,
 }
 
 impl Collector<'_> {
@@ -278,25 +281,27 @@ impl Collector<'_> {
             let next = tail[1..].trim_start().chars().next();
             let plausible = match tail.as_bytes()[0] {
                 b'[' => matches!(next, Some('{')),
-                _ => next.is_some_and(|c| c == '"' || c == '\'' || c.is_alphabetic() || c == '\\'),
+                _ => next.is_some_and(|c| matches!(c, '"' | '\'' | '“' | '”' | '‘' | '’' | '\\') || c.is_alphabetic()),
             };
             if !plausible {
                 continue;
             }
             let source = tail.to_owned();
-            let (node, json, length) = match countersign_core::json::read_prefix(&source) {
-                Ok((node, length)) => (node, source, length),
+            let (node, json, length, cut) = match countersign_core::json::read_prefix(&source) {
+                Ok((node, length)) => (node, source, length, false),
                 Err(_) => {
-                    let Some((mended, length)) = relaxed::to_json(&source) else { continue };
+                    let Some((mended, length, cut)) = relaxed::to_json(&source) else { continue };
                     let Ok(node) = countersign_core::json::read(&mended) else { continue };
-                    (node, mended, length)
+                    (node, mended, length, cut)
                 }
             };
             let before = self.out.len();
+            self.cut = cut;
             if json::walk(self, &node, &json, depth) && self.out.len() > before {
                 rest.take(start..start + length);
                 at = start + length;
             }
+            self.cut = false;
         }
     }
 

@@ -5,8 +5,9 @@
 /// Longest text that is mended.
 const MAX: usize = 64 * 1024;
 
-/// Rewrites a text that begins with `{` as JSON, as far as the matching brace; `None` when that makes no sense.
-pub fn to_json(text: &str) -> Option<(String, usize)> {
+/// Rewrites a text that begins with `{` as JSON, as far as the matching brace, and says whether that was missing;
+/// `None` when it makes no sense.
+pub fn to_json(text: &str) -> Option<(String, usize, bool)> {
     let mut out = String::new();
     let mut depth = Vec::new();
     let mut chars = text.char_indices().peekable();
@@ -26,10 +27,14 @@ pub fn to_json(text: &str) -> Option<(String, usize)> {
                 }
                 out.push(c);
                 if depth.is_empty() {
-                    return Some((out, i + 1));
+                    return Some((out, i + 1, false));
                 }
             }
             '"' | '\'' => string(&mut chars, c, &mut out)?,
+            // Quotation marks of a word processor.
+            '“' | '”' | '„' => string(&mut chars, '”', &mut out)?,
+            '‘' | '’' => string(&mut chars, '’', &mut out)?,
+            '\u{a0}' | '\u{feff}' | '\u{200b}' => out.push(' '),
             '/' if chars.peek().is_some_and(|(_, n)| *n == '/') => skip_line(&mut chars),
             '#' => skip_line(&mut chars),
             c if c.is_alphanumeric() || matches!(c, '_' | '-' | '$') => word(&mut chars, c, &mut out),
@@ -45,7 +50,7 @@ pub fn to_json(text: &str) -> Option<(String, usize)> {
     while let Some(close) = depth.pop() {
         out.push(close);
     }
-    Some((out, text.len()))
+    Some((out, text.len(), true))
 }
 
 type Chars<'a> = std::iter::Peekable<std::str::CharIndices<'a>>;
@@ -120,7 +125,7 @@ mod tests {
             ("{alg: \"RS256\", x5t: 'a',}", r#"{"alg": "RS256", "x5t": "a"}"#),
             ("{\"exp\": 5, // seconds\n \"iss\": \"a\"", "{\"exp\": 5, \n \"iss\": \"a\"}"),
         ] {
-            assert_eq!(to_json(text).map(|(j, _)| j).as_deref(), Some(json));
+            assert_eq!(to_json(text).map(|(j, _, _)| j).as_deref(), Some(json));
             assert!(countersign_core::json::read(json).is_ok());
         }
         assert_eq!(to_json("{ int main; }"), None);

@@ -236,7 +236,8 @@ pub fn find_raw(text: &str) -> Vec<Found> {
             j += 1;
         }
         let body: String = (body_start..j).map(|k| lines.clean(k)).collect::<Vec<_>>().join("\n");
-        let body = body.trim().to_owned();
+        // A form that was laid out with one parameter on a line.
+        let body = body.trim().replace("\n&", "&");
         let parts = Parts { method, target, headers, body: body.as_bytes() };
         let is_token_request = parts.is_token_request();
         let mut request = read(&parts);

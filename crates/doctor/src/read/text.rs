@@ -36,6 +36,8 @@ pub fn decode(bytes: &[u8]) -> Option<Text> {
         }
         _ => utf8(bytes)?,
     };
+    let (text, mail) = unescape_mail(text);
+    repairs.extend(mail);
     let (text, escaped) = unescape_html(&text);
     if escaped {
         repairs.push("HTML escapes");
@@ -93,6 +95,42 @@ fn unescape_html(text: &str) -> (String, bool) {
         out = out.replace(entity, plain);
     }
     (out, true)
+}
+
+/// Undoes what mail programs do: quoted-printable (RFC 2045 §6.7), and `> ` before every line.
+fn unescape_mail(text: String) -> (String, Option<&'static str>) {
+    let soft = text.contains("=\n") || text.contains("=\r\n");
+    if soft && text.contains("=3D") {
+        let joined = text.replace("=\r\n", "").replace("=\n", "");
+        let bytes = joined.as_bytes();
+        let mut out = Vec::with_capacity(bytes.len());
+        let mut i = 0;
+        while i < bytes.len() {
+            let pair = bytes
+                .get(i + 1..i + 3)
+                .and_then(|p| std::str::from_utf8(p).ok())
+                .and_then(|p| u8::from_str_radix(p, 16).ok());
+            match (bytes[i], pair) {
+                (b'=', Some(b)) => {
+                    out.push(b);
+                    i += 3;
+                }
+                (b, _) => {
+                    out.push(b);
+                    i += 1;
+                }
+            }
+        }
+        return (String::from_utf8_lossy(&out).into_owned(), Some("quoted-printable"));
+    }
+    let lines = || text.lines().filter(|l| !l.trim().is_empty());
+    // A request shown by curl has lines of the answer as well.
+    if lines().count() > 1 && lines().all(|l| l.starts_with('>')) && !text.contains("HTTP/") {
+        let stripped: Vec<&str> =
+            text.lines().map(|l| l.strip_prefix("> ").or(l.strip_prefix('>')).unwrap_or(l)).collect();
+        return (stripped.join("\n"), Some("quotation marks of a mail"));
+    }
+    (text, None)
 }
 
 /// Undoes one level of JSON string escapes, as in a log that holds JSON inside a JSON string.

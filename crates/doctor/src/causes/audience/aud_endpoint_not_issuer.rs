@@ -21,6 +21,24 @@ pub static CAUSE: Cause = Cause {
 };
 
 fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
+    let fix = "set `aud` to the `issuer` of the server's metadata";
+    if let Some(m) = ev.message(Message::AudienceMustBeIssuer) {
+        return match ev.claims.map(|c| (c.artifact, &c.it.aud)) {
+            Some((artifact, Audience::One(aud))) => vec![
+                Proof::error(Certainty::Proven, "`aud` is not the server's issuer, and the server wants that")
+                    .at(artifact, "claims/aud", aud, "the issuer")
+                    .at(m, "message", "audience must be the issuer", "")
+                    .fix(fix)
+                    .rank(63),
+            ],
+            _ => vec![
+                Proof::error(Certainty::Likely, "the server wants its issuer as `aud`")
+                    .at(m, "message", "audience must be the issuer", "")
+                    .fix(fix)
+                    .rank(55),
+            ],
+        };
+    }
     let (Some(m), Some(c)) = (ev.message(Message::AudienceRefused), ev.claims) else { return Vec::new() };
     let Audience::One(aud) = &c.it.aud else { return Vec::new() };
     let issuer = ev.artifacts.iter().find_map(|a| match &a.content {
@@ -39,7 +57,7 @@ fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
             )
             .at(c.artifact, "claims/aud", aud, expected)
             .at(m, "message", "audience refused", "")
-            .fix("set `aud` to the `issuer` of the server's metadata")
+            .fix(fix)
             .rank(62)
         })
         .into_iter()

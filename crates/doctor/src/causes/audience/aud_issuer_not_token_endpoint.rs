@@ -31,6 +31,29 @@ fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
                 .rank(60),
         ];
     }
+    if let Some(m) = ev.message(Message::AudienceMustBeEndpoint) {
+        let aud = ev.claims.and_then(|c| match &c.it.aud {
+            Audience::One(aud) => Some((c.artifact, aud.clone())),
+            _ => None,
+        });
+        return match aud {
+            // The endpoint was sent, only not the one that was called.
+            Some((_, aud)) if aud.trim_end_matches('/').ends_with("/token") => Vec::new(),
+            Some((artifact, aud)) => vec![
+                Proof::error(Certainty::Proven, "`aud` is not the token endpoint, and the server wants that")
+                    .at(artifact, "claims/aud", aud, "the token endpoint")
+                    .at(m, "message", "audience must be the endpoint", "")
+                    .fix(fix)
+                    .rank(63),
+            ],
+            None => vec![
+                Proof::error(Certainty::Likely, "the server wants its token endpoint as `aud`")
+                    .at(m, "message", "audience must be the endpoint", "")
+                    .fix(fix)
+                    .rank(55),
+            ],
+        };
+    }
     let (Some(m), Some(c)) = (ev.message(Message::AudienceRefused), ev.claims) else { return Vec::new() };
     let Audience::One(aud) = &c.it.aud else { return Vec::new() };
     let of_metadata = ev.artifacts.iter().find_map(|a| match &a.content {

@@ -29,13 +29,23 @@ fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
     }
     if out.is_empty()
         && ev.header.is_none()
+        && ev.keys.is_empty()
+        && let Some(m) = ev.message(Message::KeyMismatch)
+    {
+        out.push(
+            Proof::error(Certainty::Likely, "the tool says that private key and certificate do not belong together")
+                .at(m, "message", "key mismatch", "")
+                .fix(fix)
+                .rank(40),
+        );
+    }
+    if out.is_empty()
+        && ev.header.is_none()
         && let Some(e) = ev.error
     {
         let reason = e.it.parsed.reason.clone().unwrap_or_default();
         if reason.contains("signature value did not match") || reason.contains("use of the key to verify") {
-            let certainty =
-                if ev.message(Message::KeyMismatch).is_some() { Certainty::Likely } else { Certainty::Possible };
-            out.push(Proof::warning(certainty, "the key was found and the signature does not verify with it: perhaps it was made with another private key").at(e.artifact, "Reason", reason, "").fix(fix));
+            out.push(Proof::warning(Certainty::Possible, "the key was found and the signature does not verify with it: perhaps it was made with another private key").at(e.artifact, "Reason", reason, "").fix(fix));
         }
     }
     out

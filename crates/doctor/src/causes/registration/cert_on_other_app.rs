@@ -27,8 +27,8 @@ fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
     let meant = if ev.client_id_named { ev.client_id.as_deref() } else { iss.or(ev.client_id.as_deref()) };
     let Some(meant) = meant else { return Vec::new() };
     let holds = |a: usize, id: &str| ev.apps[a].it.registration.app_id.eq_ignore_ascii_case(id);
-    // The application that is meant holds it: then nothing is wrong here.
-    if holders.iter().any(|(a, _)| holds(*a, meant)) {
+    // The application that is meant, or that the assertion names itself, holds it: then nothing is wrong here.
+    if holders.iter().any(|(a, _)| holds(*a, meant) || iss.is_some_and(|iss| holds(*a, iss))) {
         return Vec::new();
     }
     let Some((a, _)) = holders.first() else { return Vec::new() };

@@ -44,6 +44,7 @@ fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
     });
     of_request
         .or(of_settings)
+        .filter(|_| !ev.other_server)
         .filter(|(_, segment, _)| matches!(TenantSegment::read(segment), TenantSegment::Malformed(_)))
         .map(|(artifact, segment, path)| {
             Proof::error(
