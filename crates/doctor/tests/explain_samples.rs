@@ -57,6 +57,11 @@ fn every_cause_has_a_page_and_every_page_a_cause() {
     for cause in causes::all() {
         let page = page(cause.key).unwrap_or_else(|| panic!("no page for {}", cause.key));
         assert_eq!(page.kind, Kind::Cause, "{}", cause.key);
+        // A finding of the cause names these numbers; the page must not leave one out.
+        for code in cause.aadsts {
+            let has_page = countersign_doctor::explain::page(&code.to_string()).is_some();
+            assert!(!has_page || page.aadsts.contains(code), "{} does not name {code}", cause.key);
+        }
     }
     for page in causes_with_pages() {
         assert!(causes::by_key(page.key).is_some(), "no cause for the page {}", page.key);
