@@ -272,7 +272,10 @@ impl Directory {
     ///
     /// # Errors
     /// [`StoreError`]; nothing was changed then.
-    pub async fn change(self: &Arc<Self>, changes: impl IntoIterator<Item = Change, IntoIter: Send> + Send) -> Result<u64, StoreError> {
+    pub async fn change(
+        self: &Arc<Self>,
+        changes: impl IntoIterator<Item = Change, IntoIter: Send> + Send,
+    ) -> Result<u64, StoreError> {
         let mut edit = self.edit().await?;
         for change in changes {
             edit.apply(change).await?;
@@ -357,11 +360,7 @@ impl Tenant {
 }
 
 fn lower(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.bytes().any(|b| b.is_ascii_uppercase()) {
-        text.to_ascii_lowercase().into()
-    } else {
-        text.into()
-    }
+    if text.bytes().any(|b| b.is_ascii_uppercase()) { text.to_ascii_lowercase().into() } else { text.into() }
 }
 
 /// A borrowed key of the resources' cache.

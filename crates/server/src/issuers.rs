@@ -96,7 +96,8 @@ impl Issuers {
         let remembered = self.lock().get(issuer).cloned();
         if let Some(entry) = &remembered {
             let age = now.secs_since(entry.asked).abs();
-            let has_key = |keys: &Arc<[IssuerKey]>| kid.is_none_or(|k| keys.iter().any(|key| key.kid.as_deref() == Some(k)));
+            let has_key =
+                |keys: &Arc<[IssuerKey]>| kid.is_none_or(|k| keys.iter().any(|key| key.kid.as_deref() == Some(k)));
             let good = entry.keys.as_ref().is_some_and(has_key) && age < FRESH;
             if good || age < RETRY {
                 return entry.keys.clone();
@@ -130,7 +131,10 @@ impl Issuers {
         if metadata.get("issuer").and_then(Value::as_str) != Some(issuer) {
             return Err(FetchError::Unusable("its metadata names another issuer"));
         }
-        let uri = metadata.get("jwks_uri").and_then(Value::as_str).ok_or(FetchError::Unusable("its metadata has no jwks_uri"))?;
+        let uri = metadata
+            .get("jwks_uri")
+            .and_then(Value::as_str)
+            .ok_or(FetchError::Unusable("its metadata has no jwks_uri"))?;
         let set = self.get(uri).await?;
         let keys = set.get("keys").and_then(Value::as_array).ok_or(FetchError::Unusable("its JWK Set has no keys"))?;
         Ok(keys.iter().take(MAX_KEYS).filter_map(|k| issuer_key(k, &*self.crypto)).collect())
@@ -245,9 +249,28 @@ mod tests {
             assert!(is_public(ip.parse().unwrap()), "{ip}");
         }
         for ip in [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
-            "192.0.0.170", "198.18.0.1", "224.0.0.1", "255.255.255.255", "192.0.2.1", "::1", "::", "fe80::1", "fd00::1",
-            "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "2001:db8::1", "ff02::1", "2001::1",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "192.0.0.170",
+            "198.18.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "192.0.2.1",
+            "::1",
+            "::",
+            "fe80::1",
+            "fd00::1",
+            "::ffff:127.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "2001:db8::1",
+            "ff02::1",
+            "2001::1",
         ] {
             assert!(!is_public(ip.parse().unwrap()), "{ip}");
         }

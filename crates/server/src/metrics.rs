@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Upper ends of the latency buckets, in microseconds.
-const BUCKETS: [u64; 12] = [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 250_000, 1_000_000, 4_000_000];
+const BUCKETS: [u64; 12] =
+    [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 250_000, 1_000_000, 4_000_000];
 
 /// A number that only grows.
 #[derive(Debug, Default)]
@@ -96,7 +97,10 @@ impl Metrics {
     pub fn render(&self) -> String {
         let mut out = String::with_capacity(4096);
         let name = "countersign_token_requests_total";
-        let _ = writeln!(out, "# HELP {name} Requests to a token endpoint by AADSTS code; 0 is a token.\n# TYPE {name} counter");
+        let _ = writeln!(
+            out,
+            "# HELP {name} Requests to a token endpoint by AADSTS code; 0 is a token.\n# TYPE {name} counter"
+        );
         let _ = writeln!(out, "{name}{{code=\"0\"}} {}", self.issued.value());
         let refused = self.refused.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         for (code, count) in refused {
@@ -108,9 +112,17 @@ impl Metrics {
             ("countersign_failures_total", "Requests answered with 5xx.", &self.failed),
             ("countersign_connections_total", "Connections accepted.", &self.connections),
             ("countersign_connections_ended_total", "Connections ended.", &self.connections_ended),
-            ("countersign_connections_refused_total", "Connections closed because there were too many.", &self.connections_refused),
+            (
+                "countersign_connections_refused_total",
+                "Connections closed because there were too many.",
+                &self.connections_refused,
+            ),
             ("countersign_sign_ins_written_total", "Sign-in rows written.", &self.sign_ins_written),
-            ("countersign_sign_ins_dropped_total", "Sign-in rows dropped because the store was behind.", &self.sign_ins_dropped),
+            (
+                "countersign_sign_ins_dropped_total",
+                "Sign-in rows dropped because the store was behind.",
+                &self.sign_ins_dropped,
+            ),
         ] {
             let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {}", counter.value());
         }

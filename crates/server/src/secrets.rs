@@ -86,8 +86,11 @@ impl Secrets {
                 let key = Zeroizing::new(random::<KEY_BYTES>().map_err(|_| SecretsError::NoRandom)?);
                 let hex = Zeroizing::new(countersign_core::encoding::encode_hex_lower(&*key));
                 let text = Zeroizing::new(format!("{FIRST_LINE}\n{}\n", *hex));
-                files::write_private(&path, text.as_bytes())
-                    .map_err(|cause| SecretsError::File { path, doing: "written", cause })?;
+                files::write_private(&path, text.as_bytes()).map_err(|cause| SecretsError::File {
+                    path,
+                    doing: "written",
+                    cause,
+                })?;
                 Ok(Self::from_master(&key))
             }
             Err(cause) if cause.kind() == std::io::ErrorKind::InvalidData => Err(SecretsError::Damaged(path)),
@@ -115,7 +118,11 @@ impl Secrets {
         let path = folder.join(MASTER_KEY_FILE);
         let hex = Zeroizing::new(countersign_core::encoding::encode_hex_lower(key));
         let text = Zeroizing::new(format!("{FIRST_LINE}\n{}\n", *hex));
-        files::write_private(&path, text.as_bytes()).map_err(|cause| SecretsError::File { path, doing: "written", cause })
+        files::write_private(&path, text.as_bytes()).map_err(|cause| SecretsError::File {
+            path,
+            doing: "written",
+            cause,
+        })
     }
 
     /// Keys derived from these bytes (RFC 5869). Each purpose has its own label; labels never change.
@@ -175,11 +182,8 @@ impl Secrets {
         let (nonce, body) = sealed.split_at_checked(12).ok_or(Unsealable)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Unsealable)?;
         let mut body = Zeroizing::new(body.to_vec());
-        let length = self
-            .seal
-            .open_in_place(nonce, Aad::from(context.as_bytes()), &mut body)
-            .map_err(|_| Unsealable)?
-            .len();
+        let length =
+            self.seal.open_in_place(nonce, Aad::from(context.as_bytes()), &mut body).map_err(|_| Unsealable)?.len();
         body.truncate(length);
         Ok(body)
     }

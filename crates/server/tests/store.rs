@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use countersign_core::UnixTime;
 use countersign_server::store::model::{
-    ApplicationRecord, AuditRecord, RoleAssignmentRecord, ServicePrincipalRecord, SignInRecord, SigningKeyRecord, TenantRecord,
+    ApplicationRecord, AuditRecord, RoleAssignmentRecord, ServicePrincipalRecord, SignInRecord, SigningKeyRecord,
+    TenantRecord,
 };
 use countersign_server::store::sqlite::SqliteStore;
 use countersign_server::store::{Change, Filter, LogQuery, Page, Store, StoreError};
@@ -98,7 +99,9 @@ async fn tenants_are_found_by_id_and_domain() {
     let other = "5f2c1a7e-0000-4000-8000-0000000000b2";
     let twice = b.apply([Change::PutTenant(tenant(other, &["contoso.example"]))]).await;
     assert!(matches!(twice, Err(StoreError::Conflict { what: "domain", .. })));
-    b.apply([Change::PutTenant(tenant(other, &["fabrikam.example"])), Change::PutTenant(tenant(T, &["contoso.test"]))]).await.unwrap();
+    b.apply([Change::PutTenant(tenant(other, &["fabrikam.example"])), Change::PutTenant(tenant(T, &["contoso.test"]))])
+        .await
+        .unwrap();
     assert_eq!(b.store.tenant("contoso.example").await.unwrap(), None, "domains are replaced");
     assert_eq!(b.store.tenants().await.unwrap().iter().map(|t| t.id.as_str()).collect::<Vec<_>>(), [T, other]);
 }
@@ -110,7 +113,12 @@ async fn a_transaction_is_whole_or_nothing() {
     let mut dropped = b.store.begin().await.unwrap();
     dropped.apply(Change::CreateApplication(application(1, "a", &["api://a"]))).await.unwrap();
     drop(dropped);
-    let refused = b.apply([Change::CreateApplication(application(1, "a", &[])), Change::CreateApplication(application(1, "b", &[]))]).await;
+    let refused = b
+        .apply([
+            Change::CreateApplication(application(1, "a", &[])),
+            Change::CreateApplication(application(1, "b", &[])),
+        ])
+        .await;
     assert!(matches!(refused, Err(StoreError::Conflict { what: "appId", .. })));
     assert!(b.app_ids(&Filter::All).await.is_empty());
     assert_eq!(b.store.app_id_of_uri(T, "api://a").await.unwrap(), None);
@@ -129,7 +137,10 @@ async fn an_update_needs_the_version_that_was_read() {
     read.display_name = "renamed".into();
     read.identifier_uris = vec!["api://b".into(), "api://c".into()];
     b.apply([Change::UpdateApplication(Box::new(read.clone()))]).await.unwrap();
-    assert!(matches!(b.apply([Change::UpdateApplication(Box::new(read.clone()))]).await, Err(StoreError::Changed { .. })));
+    assert!(matches!(
+        b.apply([Change::UpdateApplication(Box::new(read.clone()))]).await,
+        Err(StoreError::Changed { .. })
+    ));
     read.object_id = "none".into();
     assert!(matches!(b.apply([Change::UpdateApplication(Box::new(read))]).await, Err(StoreError::NotFound { .. })));
     assert_eq!(b.store.app_id_of_uri(T, "api://a").await.unwrap(), None);
@@ -143,9 +154,13 @@ async fn an_update_needs_the_version_that_was_read() {
 async fn filters_and_pages() {
     let b = sqlite().await;
     for n in 1..=5 {
-        b.apply([Change::CreateApplication(application(n, if n < 4 { "pay roll" } else { "other" }, &[&format!("api://{n}")]))])
-            .await
-            .unwrap();
+        b.apply([Change::CreateApplication(application(
+            n,
+            if n < 4 { "pay roll" } else { "other" },
+            &[&format!("api://{n}")],
+        ))])
+        .await
+        .unwrap();
     }
     let id = |n: u32| application(n, "", &[]).app_id;
     assert_eq!(b.app_ids(&Filter::All).await.len(), 5);
@@ -156,7 +171,9 @@ async fn filters_and_pages() {
     assert_eq!(b.app_ids(&Filter::DisplayNamePrefix(String::new())).await.len(), 5);
     assert_eq!(b.app_ids(&Filter::IdentifierUri("api://4".into())).await, [id(4)]);
     assert!(b.app_ids(&Filter::AppId("' OR '1'='1".into())).await.is_empty());
-    for (filter, count) in [(Filter::All, 5), (Filter::DisplayNamePrefix("o".into()), 2), (Filter::IdentifierUri("api://4".into()), 1)] {
+    for (filter, count) in
+        [(Filter::All, 5), (Filter::DisplayNamePrefix("o".into()), 2), (Filter::IdentifierUri("api://4".into()), 1)]
+    {
         assert_eq!(b.store.count_applications(T, &filter).await.unwrap(), count);
     }
     let mut after = String::new();
@@ -185,10 +202,15 @@ async fn deleting_takes_everything_along_and_leaves_a_mark() {
     let client = b.store.client(T, &application(1, "", &[]).app_id).await.unwrap().unwrap();
     assert_eq!(client.roles, [(principal(2).object_id, "Run".to_owned())]);
     assert_eq!(client.service_principal.unwrap().object_id, principal(1).object_id);
-    assert!(matches!(b.apply([Change::CreateRoleAssignment(role(2, 1, 2, "Run"))]).await, Err(StoreError::Conflict { .. })));
+    assert!(matches!(
+        b.apply([Change::CreateRoleAssignment(role(2, 1, 2, "Run"))]).await,
+        Err(StoreError::Conflict { .. })
+    ));
     assert_eq!(b.store.roles_for(T, &principal(2).object_id).await.unwrap().len(), 1);
     let object_id = application(2, "", &[]).object_id;
-    b.apply([Change::DeleteApplication { tenant_id: T.into(), object_id: object_id.clone(), time: NOW }]).await.unwrap();
+    b.apply([Change::DeleteApplication { tenant_id: T.into(), object_id: object_id.clone(), time: NOW }])
+        .await
+        .unwrap();
     assert!(b.store.client(T, &application(1, "", &[]).app_id).await.unwrap().unwrap().roles.is_empty());
     assert_eq!(b.store.service_principal(T, &principal(2).object_id).await.unwrap(), None);
     assert_eq!(b.store.app_id_of_uri(T, "api://x").await.unwrap(), None);

@@ -41,7 +41,11 @@ impl Client {
             service_principal: record
                 .service_principal
                 .map(|s| ServicePrincipal { object_id: s.object_id, enabled: s.enabled }),
-            key_credentials: application.key_credentials.into_iter().filter_map(|k| key_credential(k, crypto)).collect(),
+            key_credentials: application
+                .key_credentials
+                .into_iter()
+                .filter_map(|k| key_credential(k, crypto))
+                .collect(),
             password_credentials: application
                 .password_credentials
                 .into_iter()
@@ -87,8 +91,12 @@ impl Client {
 
     /// The roles held at a resource, by the object id of its service principal.
     pub fn roles_at(&self, resource_object_id: &str) -> Vec<String> {
-        let mut roles: Vec<String> =
-            self.roles.iter().filter(|(id, value)| id == resource_object_id && !value.is_empty()).map(|(_, v)| v.clone()).collect();
+        let mut roles: Vec<String> = self
+            .roles
+            .iter()
+            .filter(|(id, value)| id == resource_object_id && !value.is_empty())
+            .map(|(_, v)| v.clone())
+            .collect();
         roles.sort_unstable();
         roles.dedup();
         roles
@@ -124,7 +132,8 @@ pub fn issuer_keys(credentials: &[FederatedCredentialRecord], crypto: &dyn Provi
     let mut out: Vec<(String, Vec<IssuerKey>)> = Vec::new();
     for credential in credentials {
         let Some(jwks) = &credential.jwks else { continue };
-        let keys = jwks.get("keys").and_then(Value::as_array).into_iter().flatten().filter_map(|k| issuer_key(k, crypto));
+        let keys =
+            jwks.get("keys").and_then(Value::as_array).into_iter().flatten().filter_map(|k| issuer_key(k, crypto));
         match out.iter_mut().find(|(issuer, _)| *issuer == credential.issuer) {
             Some((_, known)) => known.extend(keys),
             None => out.push((credential.issuer.clone(), keys.collect())),

@@ -34,7 +34,8 @@ pub enum BodyError {
 /// # Errors
 /// [`BodyError`]
 pub async fn read(headers: &HeaderMap, body: Incoming) -> Result<Bytes, BodyError> {
-    let declared = headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+    let declared =
+        headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
     if declared.is_some_and(|d| d > MAX_BODY as u64) {
         return Err(BodyError::TooLarge);
     }

@@ -68,5 +68,9 @@ impl Context {
 
 /// A random GUID (RFC 9562 §5.4) of these bytes; the last byte stays as it is.
 fn guid(bytes: [u8; 16]) -> String {
-    uuid::Builder::from_random_bytes(bytes).into_uuid().as_hyphenated().encode_lower(&mut Uuid::encode_buffer()).to_owned()
+    uuid::Builder::from_random_bytes(bytes)
+        .into_uuid()
+        .as_hyphenated()
+        .encode_lower(&mut Uuid::encode_buffer())
+        .to_owned()
 }

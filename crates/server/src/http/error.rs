@@ -90,7 +90,8 @@ impl Refusal {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             error: "server_error",
             code: 50_000,
-            description: "AADSTS50000: There was an error issuing a token or an issue with our sign-in service.".to_owned(),
+            description: "AADSTS50000: There was an error issuing a token or an issue with our sign-in service."
+                .to_owned(),
         }
     }
 

@@ -192,7 +192,12 @@ pub trait Directory: Send + Sync {
     /// An application by object id.
     fn application<'a>(&'a self, tenant_id: &'a str, object_id: &'a str) -> Pending<'a, Option<ApplicationRecord>>;
     /// Applications.
-    fn applications<'a>(&'a self, tenant_id: &'a str, filter: &'a Filter, page: Page<'a>) -> Pending<'a, Vec<ApplicationRecord>>;
+    fn applications<'a>(
+        &'a self,
+        tenant_id: &'a str,
+        filter: &'a Filter,
+        page: Page<'a>,
+    ) -> Pending<'a, Vec<ApplicationRecord>>;
     /// How many applications there are.
     fn count_applications<'a>(&'a self, tenant_id: &'a str, filter: &'a Filter) -> Pending<'a, u64>;
     /// The app id of the application with this identifier URI.
@@ -202,11 +207,24 @@ pub trait Directory: Send + Sync {
     /// App ids and times of deleted applications, for a lossless export.
     fn deleted_applications<'a>(&'a self, tenant_id: &'a str, page: Page<'a>) -> Pending<'a, Vec<(String, UnixTime)>>;
     /// A service principal by object id.
-    fn service_principal<'a>(&'a self, tenant_id: &'a str, object_id: &'a str) -> Pending<'a, Option<ServicePrincipalRecord>>;
+    fn service_principal<'a>(
+        &'a self,
+        tenant_id: &'a str,
+        object_id: &'a str,
+    ) -> Pending<'a, Option<ServicePrincipalRecord>>;
     /// A service principal by app id.
-    fn service_principal_of<'a>(&'a self, tenant_id: &'a str, app_id: &'a str) -> Pending<'a, Option<ServicePrincipalRecord>>;
+    fn service_principal_of<'a>(
+        &'a self,
+        tenant_id: &'a str,
+        app_id: &'a str,
+    ) -> Pending<'a, Option<ServicePrincipalRecord>>;
     /// Service principals; [`Filter::IdentifierUri`] finds none.
-    fn service_principals<'a>(&'a self, tenant_id: &'a str, filter: &'a Filter, page: Page<'a>) -> Pending<'a, Vec<ServicePrincipalRecord>>;
+    fn service_principals<'a>(
+        &'a self,
+        tenant_id: &'a str,
+        filter: &'a Filter,
+        page: Page<'a>,
+    ) -> Pending<'a, Vec<ServicePrincipalRecord>>;
     /// Roles held by a service principal.
     fn roles_of<'a>(&'a self, tenant_id: &'a str, principal_id: &'a str) -> Pending<'a, Vec<RoleAssignmentRecord>>;
     /// Roles given for a resource (`appRoleAssignedTo`).

@@ -33,7 +33,11 @@ async fn methods_get_their_answers() {
 #[tokio::test]
 async fn declared_sizes_are_refused_at_once() {
     let service = Service::with_client(&ENTRA).await;
-    let head = format!("POST {} HTTP/1.1\r\nHost: {}\r\nContent-Length: 1073741824\r\n\r\n", service.token_path(), service.host());
+    let head = format!(
+        "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Length: 1073741824\r\n\r\n",
+        service.token_path(),
+        service.host()
+    );
     let began = Instant::now();
     let answer = parse(&service.raw(head.as_bytes()).await);
     assert!(began.elapsed() < Duration::from_secs(2));
@@ -58,7 +62,11 @@ async fn ambiguous_frames_get_one_answer_and_are_closed() {
         "Transfer-Encoding: xchunked\r\n".to_owned(),
         "Content-Length: +5\r\n".to_owned(),
     ] {
-        let raw = format!("POST {} HTTP/1.1\r\nHost: {}\r\n{headers}\r\n0\r\n\r\n{hidden}", service.token_path(), service.host());
+        let raw = format!(
+            "POST {} HTTP/1.1\r\nHost: {}\r\n{headers}\r\n0\r\n\r\n{hidden}",
+            service.token_path(),
+            service.host()
+        );
         let began = Instant::now();
         let received = String::from_utf8(service.raw(raw.as_bytes()).await).unwrap();
         assert!(began.elapsed() < Duration::from_secs(5), "the connection stayed open: {headers}");
@@ -70,7 +78,8 @@ async fn ambiguous_frames_get_one_answer_and_are_closed() {
 async fn a_request_has_one_host() {
     let service = Service::empty(&ENTRA).await;
     for hosts in ["", "Host: 127.0.0.1\r\nHost: evil.example\r\n"] {
-        let raw = format!("POST {} HTTP/1.1\r\n{hosts}Content-Length: 0\r\nConnection: close\r\n\r\n", service.token_path());
+        let raw =
+            format!("POST {} HTTP/1.1\r\n{hosts}Content-Length: 0\r\nConnection: close\r\n\r\n", service.token_path());
         let answer = parse(&service.raw(raw.as_bytes()).await);
         assert_eq!(answer.status, 400);
         answer.refusal();

@@ -8,7 +8,8 @@ use crate::support::*;
 async fn configuration_names_ids_and_the_host_that_was_called() {
     let service = Service::empty(&ENTRA).await;
     let port = service.running.address.port();
-    for (host, segment) in [(format!("127.0.0.1:{port}"), TENANT_ID), (format!("localhost:{port}"), "CONTOSO.example")] {
+    for (host, segment) in [(format!("127.0.0.1:{port}"), TENANT_ID), (format!("localhost:{port}"), "CONTOSO.example")]
+    {
         let path = format!("/{segment}/v2.0/.well-known/openid-configuration");
         let answer = service.send_as(&host, "GET", &path, "", b"").await;
         let found = answer.json();
@@ -26,8 +27,11 @@ async fn strangers_names_show_up_nowhere() {
     for path in [
         format!("/{TENANT_ID}/v2.0/.well-known/openid-configuration"),
         "/common/.well-known/openid-configuration".to_owned(),
-        format!("/common/discovery/instance?authorization_endpoint=https://evil.example/{TENANT_ID}/oauth2/v2.0/authorize"),
-        "/common/discovery/instance?authorization_endpoint=https://login.microsoftonline.com/evil.example%22/x".to_owned(),
+        format!(
+            "/common/discovery/instance?authorization_endpoint=https://evil.example/{TENANT_ID}/oauth2/v2.0/authorize"
+        ),
+        "/common/discovery/instance?authorization_endpoint=https://login.microsoftonline.com/evil.example%22/x"
+            .to_owned(),
         format!("/{TENANT_ID}/discovery/keys"),
     ] {
         let answer = service.send_as("evil.example", "GET", &path, "X-Forwarded-Host: evil.example\r\n", b"").await;
@@ -77,12 +81,18 @@ async fn instance_discovery_knows_us_and_the_clouds() {
         format!("{}/{TENANT_ID}/v2.0/.well-known/openid-configuration", service.url())
     );
     let clouds = ask("https%3A%2F%2Flogin.windows.net%2Fcommon%2Foauth2%2Fauthorize").await.json();
-    assert_eq!(clouds["tenant_discovery_endpoint"], "https://login.windows.net/common/.well-known/openid-configuration");
+    assert_eq!(
+        clouds["tenant_discovery_endpoint"],
+        "https://login.windows.net/common/.well-known/openid-configuration"
+    );
     let metadata = clouds["metadata"].as_array().unwrap();
     let public = metadata.iter().find(|m| m["preferred_network"] == "login.microsoftonline.com").unwrap();
     assert_eq!(public["preferred_cache"], "login.windows.net");
     let unknown = ask("https://unknown.example/x/oauth2/authorize").await;
-    assert_eq!((unknown.refusal(), unknown.json()["error"].as_str().unwrap().to_owned()), (50_049, "invalid_instance".to_owned()));
+    assert_eq!(
+        (unknown.refusal(), unknown.json()["error"].as_str().unwrap().to_owned()),
+        (50_049, "invalid_instance".to_owned())
+    );
     assert_eq!(service.get("/common/discovery/instance").await.refusal(), 900_144);
 }
 

@@ -50,7 +50,10 @@ async fn ready_file_tells_where_and_is_never_a_stale_one() {
     let running = start(right, NOW).await.unwrap();
     let ready: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
     let names: Vec<&String> = ready.as_object().unwrap().keys().collect();
-    assert_eq!(names, ["pid", "url", "authority", "tenant", "graph", "portal", "ca_file", "admin_token_file", "metrics"]);
+    assert_eq!(
+        names,
+        ["pid", "url", "authority", "tenant", "graph", "portal", "ca_file", "admin_token_file", "metrics"]
+    );
     let url = format!("https://127.0.0.1:{}", running.address.port());
     assert_eq!(ready["url"], url);
     assert_eq!(ready["authority"], format!("{url}/{}", countersign_server::start::DEFAULT_TENANT));
@@ -84,7 +87,9 @@ async fn files_with_secrets_are_the_owners_alone() {
             seen.push(name);
         }
     }
-    for wanted in ["countersign.db", "countersign.db-wal", "countersign.db-shm", "master.key", "admin-token", "ca.key.pem"] {
+    for wanted in
+        ["countersign.db", "countersign.db-wal", "countersign.db-shm", "master.key", "admin-token", "ca.key.pem"]
+    {
         assert!(seen.iter().any(|n| n == wanted), "{wanted} is missing in {seen:?}");
     }
 }
@@ -124,7 +129,10 @@ async fn damaged_files_are_named_and_left_alone() {
     let rubbish = b"this is no database ".repeat(500);
     std::fs::write(data.join("countersign.db"), &rubbish).unwrap();
     let message = fails(config(&folder)).await;
-    assert!(message.contains("countersign.db") && message.contains("damaged") && !message.contains("SELECT"), "{message}");
+    assert!(
+        message.contains("countersign.db") && message.contains("damaged") && !message.contains("SELECT"),
+        "{message}"
+    );
     assert_eq!(std::fs::read(data.join("countersign.db")).unwrap(), rubbish);
 }
 

@@ -56,7 +56,8 @@ async fn a_secret_gets_a_token_in_body_and_basic() {
     let service = Service::with_client(&ENTRA).await;
     let scope = ("scope", "openid https://graph.microsoft.com/.default");
     let grant = ("grant_type", "client_credentials");
-    let answer = service.form(&service.token_path(), &[grant, scope, ("client_id", CLIENT_ID), ("client_secret", SECRET)]).await;
+    let answer =
+        service.form(&service.token_path(), &[grant, scope, ("client_id", CLIENT_ID), ("client_secret", SECRET)]).await;
     assert_eq!(verified(&service, &answer).await["appidacr"], "1");
     let basic = countersign_core::encoding::encode_base64(format!("{CLIENT_ID}:{SECRET}").as_bytes());
     let headers = format!("Content-Type: application/x-www-form-urlencoded\r\nAuthorization: Basic {basic}\r\n");
@@ -64,12 +65,15 @@ async fn a_secret_gets_a_token_in_body_and_basic() {
     let answer = service.send("POST", &service.token_path(), &headers, body).await;
     assert_eq!(verified(&service, &answer).await["appidacr"], "1");
     for wrong in ["", "wrong", &SECRET[1..], &"x".repeat(3000)] {
-        let answer = service.form(&service.token_path(), &[grant, scope, ("client_id", CLIENT_ID), ("client_secret", wrong)]).await;
+        let answer = service
+            .form(&service.token_path(), &[grant, scope, ("client_id", CLIENT_ID), ("client_secret", wrong)])
+            .await;
         assert_eq!(answer.refusal(), if wrong.is_empty() { 7_000_216 } else { 7_000_215 });
         assert!(wrong.is_empty() || wrong == "wrong" || !answer.body.contains(wrong));
     }
     service.clock.set(later(86_401));
-    let answer = service.form(&service.token_path(), &[grant, scope, ("client_id", CLIENT_ID), ("client_secret", SECRET)]).await;
+    let answer =
+        service.form(&service.token_path(), &[grant, scope, ("client_id", CLIENT_ID), ("client_secret", SECRET)]).await;
     assert_eq!(answer.refusal(), 7_000_222);
 }
 
@@ -92,7 +96,8 @@ async fn v1_answers_in_text() {
 async fn every_single_fault_is_answered_with_its_code() {
     let service = Service::with_client(&ENTRA).await;
     // What a fault changes besides the request (registration, clock, tenant) is core's to test.
-    let surroundings = |s: &Scenario| format!("{:?} {:?} {:?} {:?}", s.registration, s.resource, s.tenant_exists, s.now);
+    let surroundings =
+        |s: &Scenario| format!("{:?} {:?} {:?} {:?}", s.registration, s.resource, s.tenant_exists, s.now);
     let right = surroundings(&Scenario::right());
     let mut sent = 0;
     for mutation in MUTATIONS {
@@ -165,10 +170,16 @@ async fn roles_and_registered_resources() {
     };
     let graph = GRAPH.object_id(TENANT_ID);
     service.change([assign(&graph, "Application.Read.All"), assign(api_principal, "Payroll.Run")]).await;
-    assert_eq!(verified(&service, &service.ask(&service.right()).await).await["roles"], serde_json::json!(["Application.Read.All"]));
+    assert_eq!(
+        verified(&service, &service.ask(&service.right()).await).await["roles"],
+        serde_json::json!(["Application.Read.All"])
+    );
     assert_eq!(verified(&service, &service.ask(&scope(uri)).await).await["roles"], serde_json::json!(["Payroll.Run"]));
     service
-        .change([Change::DeleteRoleAssignment { tenant_id: TENANT_ID.into(), id: format!("{graph}-Application.Read.All") }])
+        .change([Change::DeleteRoleAssignment {
+            tenant_id: TENANT_ID.into(),
+            id: format!("{graph}-Application.Read.All"),
+        }])
         .await;
     assert!(verified(&service, &service.ask(&service.right()).await).await.get("roles").is_none());
     service
@@ -223,7 +234,17 @@ async fn the_journal_keeps_every_request_without_secrets() {
     let refused = rows.iter().find(|r| r.error_code == 500_011).unwrap();
     assert_eq!(refused.assertion.matches('.').count(), 1, "header and claims, no signature");
     let all = format!("{rows:?}{:?}", app.journal.recent());
-    let signature = body.split("client_assertion=").nth(1).unwrap().split('&').next().unwrap().rsplit('.').next().unwrap().to_owned();
+    let signature = body
+        .split("client_assertion=")
+        .nth(1)
+        .unwrap()
+        .split('&')
+        .next()
+        .unwrap()
+        .rsplit('.')
+        .next()
+        .unwrap()
+        .to_owned();
     assert!(!all.contains(SECRET) && !all.contains(&signature));
     assert_eq!(app.journal.recent().len(), 3);
 }
@@ -232,7 +253,9 @@ async fn the_journal_keeps_every_request_without_secrets() {
 async fn ids_are_echoed_only_as_guids() {
     let service = Service::with_client(&ENTRA).await;
     let mine = "5f6a9e53-9b61-4f84-a0f5-2b6a3f1cf0aa";
-    let send = async |value: &str| service.send("POST", &service.token_path(), &format!("client-request-id: {value}\r\n"), b"x=y").await;
+    let send = async |value: &str| {
+        service.send("POST", &service.token_path(), &format!("client-request-id: {value}\r\n"), b"x=y").await
+    };
     let answer = send(mine).await;
     assert_eq!((answer.json()["correlation_id"].as_str().unwrap(), answer.header("client-request-id")), (mine, mine));
     for odd in ["<b>", "not-a-guid", &"x".repeat(4000)] {
@@ -261,7 +284,8 @@ async fn a_federated_token_gets_a_token_and_no_header_causes_a_request() {
     let issuer = Identity::rsa(4, &Spec::default());
     let PublicKey::Rsa(rsa) = issuer.key.public_key().clone() else { panic!("RSA") };
     let url = countersign_core::encoding::encode_base64url;
-    let jwks = serde_json::json!({"keys": [{"kty": "RSA", "kid": "k1", "use": "sig", "n": url(&rsa.n), "e": url(&rsa.e)}]});
+    let jwks =
+        serde_json::json!({"keys": [{"kty": "RSA", "kid": "k1", "use": "sig", "n": url(&rsa.n), "e": url(&rsa.e)}]});
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let private = format!("https://{}", listener.local_addr().unwrap());
@@ -288,7 +312,10 @@ async fn a_federated_token_gets_a_token_and_no_header_causes_a_request() {
     for (token, code) in [
         (foreign_token(&issuer, "https://token.example", "repo:x:ref:other", "k1"), 700_213),
         (foreign_token(&issuer, "https://other.example", "repo:x:ref:main", "k1"), 700_211),
-        (foreign_token(&Identity::rsa(5, &Spec::default()), "https://token.example", "repo:x:ref:main", "k1"), 7_000_274),
+        (
+            foreign_token(&Identity::rsa(5, &Spec::default()), "https://token.example", "repo:x:ref:main", "k1"),
+            7_000_274,
+        ),
         // A private address is not asked unless the operator allows it.
         (foreign_token(&issuer, &private, "repo:x:ref:main", "k1"), 501_661),
     ] {

@@ -54,7 +54,8 @@ impl Answer {
     pub fn refusal(&self) -> u64 {
         let body = self.json();
         let names: Vec<&str> = body.as_object().unwrap().keys().map(String::as_str).collect();
-        let order = ["error", "error_description", "error_codes", "timestamp", "trace_id", "correlation_id", "error_uri"];
+        let order =
+            ["error", "error_description", "error_codes", "timestamp", "trace_id", "correlation_id", "error_uri"];
         assert_eq!(names, order);
         let code = body["error_codes"][0].as_u64().unwrap();
         let description = body["error_description"].as_str().unwrap();
@@ -161,9 +162,11 @@ impl Service {
     }
 
     pub async fn send_as(&self, host: &str, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
-        let mut raw =
-            format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n", body.len())
-                .into_bytes();
+        let mut raw = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n",
+            body.len()
+        )
+        .into_bytes();
         raw.extend_from_slice(body);
         parse(&self.raw(&raw).await)
     }
@@ -231,10 +234,8 @@ pub fn parse(bytes: &[u8]) -> Answer {
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
     let mut lines = head.split("\r\n");
     let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-    let headers: BTreeMap<String, String> = lines
-        .map(|l| l.split_once(": ").unwrap())
-        .map(|(n, v)| (n.to_ascii_lowercase(), v.to_owned()))
-        .collect();
+    let headers: BTreeMap<String, String> =
+        lines.map(|l| l.split_once(": ").unwrap()).map(|(n, v)| (n.to_ascii_lowercase(), v.to_owned())).collect();
     let body = match headers.get("transfer-encoding") {
         Some(_) => dechunk(body),
         None => body.to_owned(),

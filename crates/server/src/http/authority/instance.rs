@@ -25,14 +25,20 @@ const CLOUDS: [&[&str]; 5] = [
 /// Answers `GET /common/discovery/instance`.
 pub fn answer(app: &App, context: &Context, query: &str) -> Answer {
     let parameter = |name: &str| {
-        query.split('&').filter_map(|p| p.split_once('=')).find(|(n, _)| *n == name).map(|(_, value)| form_decode(value))
+        query
+            .split('&')
+            .filter_map(|p| p.split_once('='))
+            .find(|(n, _)| *n == name)
+            .map(|(_, value)| form_decode(value))
     };
     let Some(endpoint) = parameter("authorization_endpoint").filter(|e| !e.is_empty()) else {
         return Refusal {
             status: StatusCode::BAD_REQUEST,
             error: "invalid_request",
             code: 900_144,
-            description: "AADSTS900144: The request body must contain the following parameter: 'authorization_endpoint'.".to_owned(),
+            description:
+                "AADSTS900144: The request body must contain the following parameter: 'authorization_endpoint'."
+                    .to_owned(),
         }
         .answer(app, context);
     };

@@ -51,7 +51,12 @@ const SERVICE_PRINCIPALS: [&str; 6] = [
 ];
 
 impl SqliteStore {
-    async fn one<T: serde::de::DeserializeOwned>(&self, sql: &'static str, a: &str, b: &str) -> Result<Option<T>, StoreError> {
+    async fn one<T: serde::de::DeserializeOwned>(
+        &self,
+        sql: &'static str,
+        a: &str,
+        b: &str,
+    ) -> Result<Option<T>, StoreError> {
         let row = sqlx::query(sql).bind(a).bind(b).fetch_optional(&self.readers).await.map_err(failed)?;
         row.map(|r| record(&r, "record")).transpose()
     }
@@ -75,7 +80,12 @@ impl SqliteStore {
         rows.iter().map(|r| record(r, "record")).collect()
     }
 
-    async fn assignments(&self, sql: &'static str, tenant_id: &str, id: &str) -> Result<Vec<RoleAssignmentRecord>, StoreError> {
+    async fn assignments(
+        &self,
+        sql: &'static str,
+        tenant_id: &str,
+        id: &str,
+    ) -> Result<Vec<RoleAssignmentRecord>, StoreError> {
         let rows = sqlx::query(sql).bind(tenant_id).bind(id).fetch_all(&self.readers).await.map_err(failed)?;
         rows.iter().map(|r| assignment(r).map_err(failed)).collect()
     }
@@ -119,8 +129,10 @@ impl Directory for SqliteStore {
 
     fn tenants(&self) -> Pending<'_, Vec<TenantRecord>> {
         Box::pin(async move {
-            let rows =
-                sqlx::query("SELECT record FROM tenants ORDER BY position").fetch_all(&self.readers).await.map_err(failed)?;
+            let rows = sqlx::query("SELECT record FROM tenants ORDER BY position")
+                .fetch_all(&self.readers)
+                .await
+                .map_err(failed)?;
             rows.iter().map(|r| record(r, "record")).collect()
         })
     }
@@ -142,17 +154,32 @@ impl Directory for SqliteStore {
             .map_err(failed)?;
             let Some(row) = row else { return Ok(None) };
             let principal: Option<&str> = row.try_get("principal").map_err(failed)?;
-            let service_principal =
-                principal.map(serde_json::from_str).transpose().map_err(|e| StoreError::Damaged(format!("principal: {e}")))?;
-            Ok(Some(ClientRecord { application: record(&row, "application")?, service_principal, roles: record(&row, "roles")? }))
+            let service_principal = principal
+                .map(serde_json::from_str)
+                .transpose()
+                .map_err(|e| StoreError::Damaged(format!("principal: {e}")))?;
+            Ok(Some(ClientRecord {
+                application: record(&row, "application")?,
+                service_principal,
+                roles: record(&row, "roles")?,
+            }))
         })
     }
 
     fn application<'a>(&'a self, tenant_id: &'a str, object_id: &'a str) -> Pending<'a, Option<ApplicationRecord>> {
-        Box::pin(self.one("SELECT record FROM applications WHERE tenant_id = ?1 AND object_id = ?2", tenant_id, object_id))
+        Box::pin(self.one(
+            "SELECT record FROM applications WHERE tenant_id = ?1 AND object_id = ?2",
+            tenant_id,
+            object_id,
+        ))
     }
 
-    fn applications<'a>(&'a self, tenant_id: &'a str, filter: &'a Filter, page: Page<'a>) -> Pending<'a, Vec<ApplicationRecord>> {
+    fn applications<'a>(
+        &'a self,
+        tenant_id: &'a str,
+        filter: &'a Filter,
+        page: Page<'a>,
+    ) -> Pending<'a, Vec<ApplicationRecord>> {
         let (n, value) = clause(filter);
         Box::pin(self.page(APPLICATIONS[n], tenant_id, value, page))
     }
@@ -217,12 +244,28 @@ impl Directory for SqliteStore {
         })
     }
 
-    fn service_principal<'a>(&'a self, tenant_id: &'a str, object_id: &'a str) -> Pending<'a, Option<ServicePrincipalRecord>> {
-        Box::pin(self.one("SELECT record FROM service_principals WHERE tenant_id = ?1 AND object_id = ?2", tenant_id, object_id))
+    fn service_principal<'a>(
+        &'a self,
+        tenant_id: &'a str,
+        object_id: &'a str,
+    ) -> Pending<'a, Option<ServicePrincipalRecord>> {
+        Box::pin(self.one(
+            "SELECT record FROM service_principals WHERE tenant_id = ?1 AND object_id = ?2",
+            tenant_id,
+            object_id,
+        ))
     }
 
-    fn service_principal_of<'a>(&'a self, tenant_id: &'a str, app_id: &'a str) -> Pending<'a, Option<ServicePrincipalRecord>> {
-        Box::pin(self.one("SELECT record FROM service_principals WHERE tenant_id = ?1 AND app_id = ?2", tenant_id, app_id))
+    fn service_principal_of<'a>(
+        &'a self,
+        tenant_id: &'a str,
+        app_id: &'a str,
+    ) -> Pending<'a, Option<ServicePrincipalRecord>> {
+        Box::pin(self.one(
+            "SELECT record FROM service_principals WHERE tenant_id = ?1 AND app_id = ?2",
+            tenant_id,
+            app_id,
+        ))
     }
 
     fn service_principals<'a>(

@@ -11,7 +11,10 @@ use crate::store::{Keys, Pending, StoreError};
 impl Keys for SqliteStore {
     fn signing_keys(&self) -> Pending<'_, Vec<SigningKeyRecord>> {
         Box::pin(async move {
-            let rows = sqlx::query("SELECT * FROM signing_keys ORDER BY created, kid").fetch_all(&self.readers).await.map_err(failed)?;
+            let rows = sqlx::query("SELECT * FROM signing_keys ORDER BY created, kid")
+                .fetch_all(&self.readers)
+                .await
+                .map_err(failed)?;
             rows.iter().map(|r| key(r).map_err(failed)).collect()
         })
     }
@@ -27,7 +30,11 @@ impl Keys for SqliteStore {
     fn remove_signing_key<'a>(&'a self, kid: &'a str) -> Pending<'a, ()> {
         Box::pin(async move {
             let mut writers = self.writers().await?;
-            sqlx::query("DELETE FROM signing_keys WHERE kid = ?1").bind(kid).execute(&mut writers.directory).await.map_err(failed)?;
+            sqlx::query("DELETE FROM signing_keys WHERE kid = ?1")
+                .bind(kid)
+                .execute(&mut writers.directory)
+                .await
+                .map_err(failed)?;
             Ok(())
         })
     }

@@ -13,7 +13,11 @@ use crate::store::{Audit, Journal, LogQuery, Pending, Replay, StoreError};
 const MANY: usize = 32;
 
 impl SqliteStore {
-    async fn log<T: serde::de::DeserializeOwned>(&self, sql: &'static str, query: &LogQuery) -> Result<Vec<T>, StoreError> {
+    async fn log<T: serde::de::DeserializeOwned>(
+        &self,
+        sql: &'static str,
+        query: &LogQuery,
+    ) -> Result<Vec<T>, StoreError> {
         let (before, id) = match &query.before {
             Some((time, id)) => (time.micros(), id.as_str()),
             None => (i64::MAX, ""),
@@ -56,7 +60,9 @@ impl Journal for SqliteStore {
                 let size = if rest.len() >= MANY { MANY } else { 1 };
                 let (chunk, tail) = rest.split_at(size);
                 rest = tail;
-                let mut insert = sqlx::QueryBuilder::new("INSERT INTO sign_ins (tenant_id, time, id, correlation_id, app_id, record) ");
+                let mut insert = sqlx::QueryBuilder::new(
+                    "INSERT INTO sign_ins (tenant_id, time, id, correlation_id, app_id, record) ",
+                );
                 let records = chunk.iter().map(|r| Ok((r, json(&**r)?))).collect::<Result<Vec<_>, StoreError>>()?;
                 insert.push_values(records, |mut row, (r, record)| {
                     row.push_bind(&r.tenant_id).push_bind(r.time).push_bind(&r.id);

@@ -29,7 +29,9 @@ pub enum OpenError {
         cause: std::io::Error,
     },
     /// The file is no SQLite database.
-    #[error("the store {0} is damaged or no SQLite database; it was left as it is. Bring it back from a backup, or move it away to begin anew")]
+    #[error(
+        "the store {0} is damaged or no SQLite database; it was left as it is. Bring it back from a backup, or move it away to begin anew"
+    )]
     NoDatabase(PathBuf),
     /// The file is a database of another program.
     #[error("{0} is a database of another program; name another file with --database sqlite:PATH")]
@@ -107,12 +109,21 @@ fn look_at_header(path: &Path) -> Result<(), OpenError> {
 /// Marks an empty database as ours, or finds the mark.
 async fn claim(connection: &mut sqlx::SqliteConnection, path: &Path) -> Result<(), OpenError> {
     let said = |error: sqlx::Error| explain(path, &error);
-    let id: i64 = sqlx::query("PRAGMA application_id").fetch_one(&mut *connection).await.map_err(said)?.try_get(0).map_err(said)?;
+    let id: i64 = sqlx::query("PRAGMA application_id")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(said)?
+        .try_get(0)
+        .map_err(said)?;
     if id == APPLICATION_ID {
         return Ok(());
     }
-    let tables: i64 =
-        sqlx::query("SELECT count(*) FROM sqlite_schema").fetch_one(&mut *connection).await.map_err(said)?.try_get(0).map_err(said)?;
+    let tables: i64 = sqlx::query("SELECT count(*) FROM sqlite_schema")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(said)?
+        .try_get(0)
+        .map_err(said)?;
     if id != 0 || tables != 0 {
         return Err(OpenError::Foreign(path.to_owned()));
     }

@@ -1,15 +1,12 @@
 //! Changes of the directory in one transaction: all or nothing, on the disk when committed.
 
-
 use countersign_core::time::UnixTime;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::OwnedMutexGuard;
 
 use super::{SqliteStore, Writers, conflict, failed, json};
-use crate::store::model::{
-    ApplicationRecord, AuditRecord, RoleAssignmentRecord, ServicePrincipalRecord, TenantRecord,
-};
+use crate::store::model::{ApplicationRecord, AuditRecord, RoleAssignmentRecord, ServicePrincipalRecord, TenantRecord};
 use crate::store::{Change, Pending, StoreError, Touched, Transaction};
 
 /// A transaction under way; it holds the gate of all writers.
@@ -55,11 +52,12 @@ impl Transaction for SqliteTransaction {
             let Some(writers) = self.writers.as_mut() else {
                 return Err(StoreError::Unavailable("the transaction has ended".to_owned()));
             };
-            let version: i64 = sqlx::query("UPDATE directory SET version = version + 1 WHERE one = 1 RETURNING version")
-                .fetch_one(&mut writers.directory)
-                .await
-                .and_then(|row| row.try_get(0))
-                .map_err(failed)?;
+            let version: i64 =
+                sqlx::query("UPDATE directory SET version = version + 1 WHERE one = 1 RETURNING version")
+                    .fetch_one(&mut writers.directory)
+                    .await
+                    .and_then(|row| row.try_get(0))
+                    .map_err(failed)?;
             sqlx::query("COMMIT").execute(&mut writers.directory).await.map_err(failed)?;
             writers.abandoned = false;
             self.writers = None;
@@ -76,13 +74,17 @@ async fn apply(to: &mut SqliteConnection, change: Change) -> Result<Touched, Sto
             create_application(to, &application).await
         }
         Change::UpdateApplication(mut application) => update_application(to, &mut application).await,
-        Change::DeleteApplication { tenant_id, object_id, time } => delete_application(to, &tenant_id, &object_id, time).await,
+        Change::DeleteApplication { tenant_id, object_id, time } => {
+            delete_application(to, &tenant_id, &object_id, time).await
+        }
         Change::CreateServicePrincipal(mut principal) => {
             principal.version = 1;
             create_service_principal(to, &principal).await
         }
         Change::UpdateServicePrincipal(mut principal) => update_service_principal(to, &mut principal).await,
-        Change::DeleteServicePrincipal { tenant_id, object_id } => delete_service_principal(to, &tenant_id, &object_id).await,
+        Change::DeleteServicePrincipal { tenant_id, object_id } => {
+            delete_service_principal(to, &tenant_id, &object_id).await
+        }
         Change::CreateRoleAssignment(assignment) => create_role_assignment(to, &assignment).await,
         Change::DeleteRoleAssignment { tenant_id, id } => delete_role_assignment(to, &tenant_id, &id).await,
         Change::MarkDeleted { tenant_id, app_id, time } => {
@@ -99,12 +101,14 @@ async fn apply(to: &mut SqliteConnection, change: Change) -> Result<Touched, Sto
 }
 
 async fn put_tenant(to: &mut SqliteConnection, tenant: &TenantRecord) -> Result<Touched, StoreError> {
-    sqlx::query("INSERT INTO tenants (id, record) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET record = excluded.record")
-        .bind(&tenant.id)
-        .bind(json(tenant)?)
-        .execute(&mut *to)
-        .await
-        .map_err(failed)?;
+    sqlx::query(
+        "INSERT INTO tenants (id, record) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET record = excluded.record",
+    )
+    .bind(&tenant.id)
+    .bind(json(tenant)?)
+    .execute(&mut *to)
+    .await
+    .map_err(failed)?;
     sqlx::query("DELETE FROM domains WHERE tenant_id = ?1").bind(&tenant.id).execute(&mut *to).await.map_err(failed)?;
     for domain in &tenant.domains {
         sqlx::query("INSERT INTO domains (name, tenant_id) VALUES (?1, ?2)")
@@ -134,7 +138,10 @@ async fn create_application(to: &mut SqliteConnection, application: &Application
     Ok(touched(&a.tenant_id, &a.app_id, uris))
 }
 
-async fn update_application(to: &mut SqliteConnection, application: &mut ApplicationRecord) -> Result<Touched, StoreError> {
+async fn update_application(
+    to: &mut SqliteConnection,
+    application: &mut ApplicationRecord,
+) -> Result<Touched, StoreError> {
     let read = application.version;
     application.version += 1;
     let a = &*application;
@@ -199,13 +206,14 @@ async fn delete_application(
     let app_id = app_id_of(to, tenant_id, object_id)
         .await?
         .ok_or_else(|| StoreError::NotFound { what: "application", id: object_id.to_owned() })?;
-    let principal: Option<String> = sqlx::query("SELECT object_id FROM service_principals WHERE tenant_id = ?1 AND app_id = ?2")
-        .bind(tenant_id)
-        .bind(&app_id)
-        .fetch_optional(&mut *to)
-        .await
-        .and_then(|row| row.map(|r| r.try_get(0)).transpose())
-        .map_err(failed)?;
+    let principal: Option<String> =
+        sqlx::query("SELECT object_id FROM service_principals WHERE tenant_id = ?1 AND app_id = ?2")
+            .bind(tenant_id)
+            .bind(&app_id)
+            .fetch_optional(&mut *to)
+            .await
+            .and_then(|row| row.map(|r| r.try_get(0)).transpose())
+            .map_err(failed)?;
     if let Some(principal) = principal {
         delete_service_principal(to, tenant_id, &principal).await?;
     }
@@ -219,7 +227,12 @@ async fn delete_application(
     Ok(touched(tenant_id, &app_id, true))
 }
 
-async fn mark_deleted(to: &mut SqliteConnection, tenant_id: &str, app_id: &str, time: UnixTime) -> Result<(), StoreError> {
+async fn mark_deleted(
+    to: &mut SqliteConnection,
+    tenant_id: &str,
+    app_id: &str,
+    time: UnixTime,
+) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO deleted_applications (tenant_id, app_id, time) VALUES (?1, ?2, ?3) \
          ON CONFLICT (tenant_id, app_id) DO UPDATE SET time = excluded.time",
@@ -233,7 +246,10 @@ async fn mark_deleted(to: &mut SqliteConnection, tenant_id: &str, app_id: &str, 
     Ok(())
 }
 
-async fn create_service_principal(to: &mut SqliteConnection, principal: &ServicePrincipalRecord) -> Result<Touched, StoreError> {
+async fn create_service_principal(
+    to: &mut SqliteConnection,
+    principal: &ServicePrincipalRecord,
+) -> Result<Touched, StoreError> {
     let p = principal;
     sqlx::query(
         "INSERT INTO service_principals (tenant_id, app_id, object_id, display_name, version, record) \
@@ -280,7 +296,11 @@ async fn update_service_principal(
     Ok(touched(&p.tenant_id, &p.app_id, false))
 }
 
-async fn principal_app_id(to: &mut SqliteConnection, tenant_id: &str, object_id: &str) -> Result<Option<String>, StoreError> {
+async fn principal_app_id(
+    to: &mut SqliteConnection,
+    tenant_id: &str,
+    object_id: &str,
+) -> Result<Option<String>, StoreError> {
     sqlx::query("SELECT app_id FROM service_principals WHERE tenant_id = ?1 AND object_id = ?2")
         .bind(tenant_id)
         .bind(object_id)
@@ -290,7 +310,11 @@ async fn principal_app_id(to: &mut SqliteConnection, tenant_id: &str, object_id:
         .map_err(failed)
 }
 
-async fn delete_service_principal(to: &mut SqliteConnection, tenant_id: &str, object_id: &str) -> Result<Touched, StoreError> {
+async fn delete_service_principal(
+    to: &mut SqliteConnection,
+    tenant_id: &str,
+    object_id: &str,
+) -> Result<Touched, StoreError> {
     let app_id = principal_app_id(to, tenant_id, object_id)
         .await?
         .ok_or_else(|| StoreError::NotFound { what: "servicePrincipal", id: object_id.to_owned() })?;
@@ -316,7 +340,10 @@ async fn delete_service_principal(to: &mut SqliteConnection, tenant_id: &str, ob
     Ok(if as_resource.rows_affected() > 0 { Touched::All } else { touched(tenant_id, &app_id, true) })
 }
 
-async fn create_role_assignment(to: &mut SqliteConnection, assignment: &RoleAssignmentRecord) -> Result<Touched, StoreError> {
+async fn create_role_assignment(
+    to: &mut SqliteConnection,
+    assignment: &RoleAssignmentRecord,
+) -> Result<Touched, StoreError> {
     let a = assignment;
     sqlx::query(
         "INSERT INTO role_assignments (tenant_id, id, principal_id, resource_id, app_role_id, value, created) \
@@ -350,7 +377,11 @@ async fn delete_role_assignment(to: &mut SqliteConnection, tenant_id: &str, id: 
     }
 }
 
-async fn touched_principal(to: &mut SqliteConnection, tenant_id: &str, principal_id: &str) -> Result<Touched, StoreError> {
+async fn touched_principal(
+    to: &mut SqliteConnection,
+    tenant_id: &str,
+    principal_id: &str,
+) -> Result<Touched, StoreError> {
     Ok(match principal_app_id(to, tenant_id, principal_id).await? {
         Some(app_id) => touched(tenant_id, &app_id, false),
         None => Touched::All,
@@ -377,16 +408,18 @@ async fn reset(to: &mut SqliteConnection) -> Result<Touched, StoreError> {
 }
 
 async fn put_audit(to: &mut SqliteConnection, audit: &AuditRecord) -> Result<Touched, StoreError> {
-    sqlx::query("INSERT INTO audits (tenant_id, time, id, correlation_id, target_id, record) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
-        .bind(&audit.tenant_id)
-        .bind(audit.time.micros())
-        .bind(&audit.id)
-        .bind(&audit.correlation_id)
-        .bind(&audit.target_id)
-        .bind(json(audit)?)
-        .execute(to)
-        .await
-        .map_err(conflict("audit", &audit.id))?;
+    sqlx::query(
+        "INSERT INTO audits (tenant_id, time, id, correlation_id, target_id, record) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )
+    .bind(&audit.tenant_id)
+    .bind(audit.time.micros())
+    .bind(&audit.id)
+    .bind(&audit.correlation_id)
+    .bind(&audit.target_id)
+    .bind(json(audit)?)
+    .execute(to)
+    .await
+    .map_err(conflict("audit", &audit.id))?;
     Ok(Touched::Nothing)
 }
 
