@@ -1,7 +1,7 @@
 //! The journal of token requests: a bounded ring in memory and rows written in batches, off the request path.
 //!
 //! The token endpoint records, the portal reads the ring, Graph's signIns the store. A record holds no secret and no
-//! signature. Up to [`QUEUE`] rows are lost when the process is killed, and more only while the store is away or behind.
+//! signature. Up to `QUEUE` rows are lost when the process is killed, and more only while the store is away or behind.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};

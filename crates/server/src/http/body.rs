@@ -50,7 +50,7 @@ pub async fn read(headers: &HeaderMap, body: Incoming) -> Result<Bytes, BodyErro
     }
 }
 
-/// A body that must have come within [`PATIENCE`].
+/// A body that must have come within `PATIENCE`.
 pub struct Timed {
     body: Incoming,
     /// Set up when the body makes one wait: most are there with the head.

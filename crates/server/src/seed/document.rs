@@ -1,6 +1,6 @@
 //! The forms a seed or state file may have, recognised by content: YAML, JSON, JSON Lines, or what Graph answered.
 //!
-//! Called by [`super::load`]. It finds tenants and applications in the file; what they may say is judged there.
+//! Called by `super::load`. It finds tenants and applications in the file; what they may say is judged there.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};

@@ -1,6 +1,6 @@
 //! The Microsoft Graph subset: applications, service principals, credentials, roles, logs.
 //!
-//! [`answer`] is the one entry, for `/v1.0/…` and `/beta/…`; the table of calls is [`dispatch`]. Rules about the objects
+//! [`answer`] is the one entry, for `/v1.0/…` and `/beta/…`; the table of calls is `dispatch`. Rules about the objects
 //! stand in [`crate::resources`], access by role here. A call does all it says in one transaction, or nothing.
 
 mod applications;
