@@ -15,6 +15,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::app::App;
+use crate::well_known::WellKnown;
 use crate::{files, secrets, well_known};
 
 /// Name of the file in the data folder.
@@ -142,16 +143,24 @@ pub enum NotIdentified {
     NoToken,
     /// A token that is neither the admin token nor a valid one of this service.
     WrongToken,
-    /// A valid token of this service, for another resource than Microsoft Graph.
+    /// A valid token of this service, for another resource.
     WrongAudience,
 }
 
-/// Tells who calls by the value of the `Authorization` header. The service principal behind an access token must still be
-/// there and enabled.
+/// Tells who calls Microsoft Graph by the value of the `Authorization` header. The service principal behind an access token
+/// must still be there and enabled.
 ///
 /// # Errors
 /// [`NotIdentified`]
 pub async fn identify(app: &App, authorization: Option<&str>) -> Result<Caller, NotIdentified> {
+    identify_at(app, authorization, &well_known::GRAPH).await
+}
+
+/// As [`identify`], for another resource: a token counts only where it is for.
+///
+/// # Errors
+/// [`NotIdentified`]
+pub async fn identify_at(app: &App, authorization: Option<&str>, resource: &WellKnown) -> Result<Caller, NotIdentified> {
     let (scheme, token) = authorization.and_then(|a| a.split_once(' ')).ok_or(NotIdentified::NoToken)?;
     let token = token.trim();
     if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
@@ -160,7 +169,7 @@ pub async fn identify(app: &App, authorization: Option<&str>) -> Result<Caller, 
     if app.admin.is(token) {
         return Ok(Caller::Administrator);
     }
-    let caller = by_access_token(app, token)?;
+    let caller = by_access_token(app, token, resource)?;
     if let Caller::Application { tenant_id, app_id, object_id, .. } = &caller {
         let tenant = app.directory.tenant(tenant_id).await.ok().flatten().ok_or(NotIdentified::WrongToken)?;
         let client = app.directory.client(&tenant, app_id).await.ok().flatten().ok_or(NotIdentified::WrongToken)?;
@@ -172,7 +181,7 @@ pub async fn identify(app: &App, authorization: Option<&str>) -> Result<Caller, 
     Ok(caller)
 }
 
-fn by_access_token(app: &App, token: &str) -> Result<Caller, NotIdentified> {
+fn by_access_token(app: &App, token: &str, resource: &WellKnown) -> Result<Caller, NotIdentified> {
     let wrong = NotIdentified::WrongToken;
     let jwt = UnverifiedJwt::read(token).map_err(|_| wrong)?;
     let kid = jwt.header.kid.text().ok_or(wrong)?;
@@ -189,7 +198,7 @@ fn by_access_token(app: &App, token: &str) -> Result<Caller, NotIdentified> {
         return Err(wrong);
     }
     let Audience::One(audience) = &claims.aud else { return Err(wrong) };
-    if well_known::by_identifier(audience).is_none_or(|w| w.app_id != well_known::GRAPH.app_id) {
+    if well_known::by_identifier(app.names.resource(audience)).is_none_or(|w| w.app_id != resource.app_id) {
         return Err(NotIdentified::WrongAudience);
     }
     let text = |name: &str| claims.json.get(name).and_then(|n| n.as_str()).map(str::to_owned);

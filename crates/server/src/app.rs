@@ -13,6 +13,7 @@ use crate::admin::AdminToken;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::directory::Directory;
+use crate::identities::Identities;
 use crate::issuers::Issuers;
 use crate::journal::Journal;
 use crate::metrics::Metrics;
@@ -48,6 +49,8 @@ pub struct App {
     pub names: Names,
     /// The token of the administrator.
     pub admin: AdminToken,
+    /// Managed identities of this machine.
+    pub identities: Identities,
 }
 
 impl App {

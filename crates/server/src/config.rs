@@ -8,6 +8,7 @@ mod values;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use countersign_core::profile::{self, Profile};
 
@@ -69,7 +70,7 @@ impl Key {
 }
 
 /// Every setting of `serve`.
-pub static KEYS: [Key; 13] = [
+pub static KEYS: [Key; 14] = [
     Key { name: "listen", help: "address to listen on", accepted: "HOST:PORT, port 0 for a free one", default: "127.0.0.1:8443", many: false },
     Key { name: "data", help: "folder for everything the service keeps", accepted: "a folder", default: "countersign-data", many: false },
     Key { name: "database", help: "where the directory is kept", accepted: "sqlite:PATH", default: "sqlite:countersign.db in the data folder", many: false },
@@ -82,6 +83,7 @@ pub static KEYS: [Key; 13] = [
     Key { name: "behind-proxy", help: "addresses whose X-Forwarded headers count", accepted: "CIDR, for example 10.0.0.0/8 or fd00::/8", default: "", many: true },
     Key { name: "admin-token-file", help: "file with the administrator's token", accepted: "a file with one token", default: "admin-token in the data folder", many: false },
     Key { name: "private-issuers", help: "whether keys of federated issuers are fetched from private addresses too", accepted: "refuse or allow", default: "refuse", many: false },
+    Key { name: "managed-identity", help: "application that answers as a managed identity of this machine, the first as the system-assigned one", accepted: "an application (client) id; in dev mode only", default: "", many: true },
     Key { name: "config", help: "file with settings", accepted: "a TOML file", default: "countersign.toml in the working directory, if it is there", many: false },
 ];
 
@@ -242,10 +244,14 @@ pub struct Config {
     pub admin_token_file: Setting<Option<PathBuf>>,
     /// `--private-issuers`: whether keys of federated issuers are fetched from private addresses too.
     pub private_issuers: Setting<bool>,
+    /// `--managed-identity`: app ids of what answers as a managed identity; the first is the system-assigned one.
+    pub managed_identities: Setting<Vec<String>>,
     /// The settings file that was read.
     pub file: Setting<Option<PathBuf>>,
     /// Further host names that are ours, with HTTPS on the standard port; set by `run`, not by anybody's settings.
     pub extra_hosts: Vec<String>,
+    /// TLS that was made elsewhere, and the file with its CA; set by `run`, whose CA must not touch the disk.
+    pub given_tls: Option<(Arc<rustls::ServerConfig>, PathBuf)>,
 }
 
 impl Config {
@@ -267,8 +273,10 @@ impl Config {
             behind_proxy: default(Vec::new()),
             admin_token_file: default(None),
             private_issuers: default(false),
+            managed_identities: default(Vec::new()),
             file: default(None),
             extra_hosts: Vec::new(),
+            given_tls: None,
         }
     }
 
@@ -293,6 +301,7 @@ impl Config {
         found.many("behind-proxy", &mut config.behind_proxy, values::network)?;
         found.one("admin-token-file", &mut config.admin_token_file, |v| values::path(v).map(Some))?;
         found.one("private-issuers", &mut config.private_issuers, values::allow)?;
+        found.many("managed-identity", &mut config.managed_identities, values::app_id)?;
         if let Some((path, _)) = &sources.file {
             let origin = found.values.get("config").map_or(Origin::Default, |f| f.origin.clone());
             config.file = Setting { value: Some(path.clone()), origin };
@@ -316,6 +325,13 @@ impl Config {
                 "mode = 'production' with --behind-proxy needs --public-url: the service must know the name that clients use"
                     .to_owned(),
             ));
+        }
+        if self.mode.value == Mode::Production && !self.managed_identities.value.is_empty() {
+            return Err(ConfigError::Together(format!(
+                "managed-identity (from {}) does not go with mode = 'production' (from {}): whoever is on this machine would get \
+                 tokens without any credential",
+                self.managed_identities.origin, self.mode.origin
+            )));
         }
         Ok(())
     }
@@ -354,6 +370,7 @@ impl Config {
                 None => self.data.value.join("admin-token").display().to_string(),
             }),
             row("private-issuers", &self.private_issuers, |a| if *a { "allow" } else { "refuse" }.to_owned()),
+            row("managed-identity", &self.managed_identities, |ids| ids.join(" ")),
             row("config", &self.file, path),
         ]
     }
@@ -529,5 +546,16 @@ mod tests {
         assert!(load(&[("listen", "[::1]:0"), ("tls", "off")]).is_ok());
         assert!(load(&[("listen", "0.0.0.0:0"), ("tls", "off"), ("behind-proxy", "10.0.0.0/8")]).is_ok());
         assert!(load(&[("mode", "production"), ("behind-proxy", "10.0.0.0/8")]).is_err());
+    }
+
+    #[test]
+    fn managed_identities_are_for_dev_mode() {
+        let id = "8b76b6d9-4732-4558-a4b5-40d5ff2ed6ef";
+        let load = |flags: &[(&str, &str)]| Config::load(&sources(flags, &[], ""));
+        assert_eq!(load(&[("managed-identity", id)]).unwrap().0.managed_identities.value, [id]);
+        let text = load(&[("managed-identity", "payroll")]).unwrap_err().to_string();
+        assert!(text.contains("'payroll'") && text.contains("--managed-identity"), "{text}");
+        let text = load(&[("managed-identity", id), ("mode", "production")]).unwrap_err().to_string();
+        assert!(text.contains("managed-identity") && text.contains("production"), "{text}");
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Called by the token endpoint. State changes only after `admit` said yes; a refused assertion burns nothing.
 
+mod identity;
+
 use std::sync::Arc;
 
 use countersign_core::admit::{Credential, NotAdmitted};
@@ -21,6 +23,8 @@ use crate::store::StoreError;
 use crate::store::model::SignInRecord;
 use crate::token::claims::{self, TokenSpec};
 
+pub use identity::{IdentityAsked, IdentityName, IssuedToIdentity, issue_to_identity};
+
 /// A secret longer than this is wrong, whatever it is: those made here have 40 characters.
 const MAX_SECRET: usize = 1024;
 /// Longest part of an assertion that the journal keeps.
@@ -28,6 +32,8 @@ const MAX_KEPT: usize = 8 * 1024;
 /// Lifetime of a token: random, 60 to 90 minutes, 75 on average (Microsoft's configurable-token-lifetimes).
 const SHORTEST_LIFE: i64 = 3_600;
 const LIFE_SPREAD: u64 = 1_801;
+/// Lifetime of a managed identity's token (`expires_in` 86399 in Microsoft's examples and on record).
+const IDENTITY_LIFE: i64 = 86_400;
 
 /// Random bytes of one request, drawn at once.
 pub type Random = [u8; 64];
@@ -109,6 +115,17 @@ pub async fn issue(app: &App, asked: &Asked<'_>, record: &mut SignInRecord) -> R
         known.keep_assertion(record);
         return Err(NotIssued::Refused(Box::new(Reason::Replayed { jti })));
     }
+    sign(app, asked, admitted, None, record)
+}
+
+/// Signs the token of a client that was admitted. A managed identity's token names its resource id and lives longer.
+fn sign(
+    app: &App,
+    asked: &Asked<'_>,
+    admitted: Admitted,
+    identity: Option<&str>,
+    record: &mut SignInRecord,
+) -> Result<Issued, NotIssued> {
     let failed = || NotIssued::Failed(Failure::Sign);
     let key = app.signer.active(asked.now).ok_or_else(failed)?;
     let spread = u64::from_le_bytes(asked.random[48..56].try_into().unwrap_or_default()) % LIFE_SPREAD;
@@ -119,13 +136,14 @@ pub async fn issue(app: &App, asked: &Asked<'_>, record: &mut SignInRecord) -> R
         app_id: &admitted.app_id,
         app_name: &admitted.app_name,
         object_id: &admitted.object_id,
-        by_assertion: !matches!(admitted.credential, Credential::Secret { .. }),
+        by_assertion: !matches!(admitted.credential, Some(Credential::Secret { .. })),
         resource: &admitted.resource,
         now: asked.now,
         // Fits: at most 1,800.
-        lifetime: SHORTEST_LIFE + spread as i64,
+        lifetime: if identity.is_some() { IDENTITY_LIFE } else { SHORTEST_LIFE + spread as i64 },
         uti: &uti,
         aio: &asked.random[32..48],
+        identity,
     };
     let started = std::time::Instant::now();
     let access_token = Zeroizing::new(claims::sign(&spec, &key).map_err(|_| failed())?);
@@ -157,7 +175,7 @@ impl Known {
                 known.client = app.directory.client(tenant, client_id).await?;
             }
             if let Some(identifier) = requested(request).filter(|r| !r.is_empty()) {
-                known.resource = app.directory.resource(tenant, identifier).await?;
+                known.resource = app.directory.resource(tenant, app.names.resource(identifier)).await?;
             }
         }
         known.fetched_keys = known.fetch_keys(app).await;
@@ -209,7 +227,7 @@ impl Known {
             app_id: client.registration.app_id.clone(),
             app_name: client.registration.display_name.clone(),
             object_id,
-            credential,
+            credential: Some(credential),
             resource: resource.ok_or_else(|| missing("resource"))?,
         })
     }
@@ -285,27 +303,29 @@ struct Admitted {
     app_id: String,
     app_name: String,
     object_id: String,
-    credential: Credential,
+    /// `None` for a managed identity, which has none.
+    credential: Option<Credential>,
     resource: Resource,
 }
 
 impl Admitted {
     fn describe(&self, record: &mut SignInRecord) {
         let kind = match &self.credential {
-            Credential::Certificate { key_id, thumbprint } => {
+            None => "managedIdentity",
+            Some(Credential::Certificate { key_id, thumbprint }) => {
                 record.credential_key_id.clone_from(key_id);
                 record.credential_thumbprint.clone_from(thumbprint);
                 "certificate"
             }
-            Credential::TrustedSubject { thumbprint } => {
+            Some(Credential::TrustedSubject { thumbprint }) => {
                 record.credential_thumbprint.clone_from(thumbprint);
                 "certificate"
             }
-            Credential::Secret { key_id } => {
+            Some(Credential::Secret { key_id }) => {
                 record.credential_key_id.clone_from(key_id);
                 "clientSecret"
             }
-            Credential::Federated { id } => {
+            Some(Credential::Federated { id }) => {
                 record.federated_credential_id.clone_from(id);
                 "federatedIdentityCredential"
             }

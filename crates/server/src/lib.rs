@@ -6,10 +6,13 @@
 pub mod admin;
 pub mod app;
 pub mod clock;
+pub mod clouds;
 pub mod config;
 pub mod directory;
 pub mod files;
 pub mod http;
+pub mod identities;
+pub mod intercept;
 pub mod issue;
 pub mod issuers;
 pub mod journal;

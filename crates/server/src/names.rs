@@ -9,6 +9,7 @@ use std::sync::Arc;
 use countersign_core::authority::Authority;
 
 use crate::config::{Config, Network, Tls};
+use crate::{clouds, well_known};
 
 /// Our names.
 #[derive(Debug)]
@@ -86,6 +87,14 @@ impl Names {
         &self.entries[0].1
     }
 
+    /// The identifier of the resource that a request means: our own base URL, which azure-cli uses as Microsoft Graph's
+    /// identifier when a cloud was registered by it, means Microsoft Graph. One of Microsoft's names means what it means there.
+    pub fn resource<'a>(&self, identifier: &'a str) -> &'a str {
+        let base = identifier.strip_suffix('/').unwrap_or(identifier);
+        let own = self.entries.iter().any(|(_, b)| b.eq_ignore_ascii_case(base)) && clouds::of_base(base).is_none();
+        if own { well_known::GRAPH.app_id } else { identifier }
+    }
+
     /// Whether an address is a proxy whose headers count.
     pub fn is_proxy(&self, peer: IpAddr) -> bool {
         self.proxies.iter().any(|n| n.contains(peer))
@@ -134,6 +143,19 @@ mod tests {
         assert_eq!(&**n.base(Some("[::1]:8443"), None, PEER), "https://[::1]:8443");
         for stranger in [Some("evil.example"), Some("localhost:1"), Some("localhost"), Some(""), None] {
             assert_eq!(n.base(stranger, Some("localhost:8443"), PEER), n.first(), "{stranger:?}");
+        }
+    }
+
+    #[test]
+    fn our_own_name_as_a_resource_is_microsoft_graph() {
+        let (mut config, _) = Config::load(&Sources::default()).unwrap();
+        config.extra_hosts = vec!["management.azure.com".to_owned()];
+        let n = Names::new(&config, 8443);
+        for own in ["https://127.0.0.1:8443", "https://LOCALHOST:8443/"] {
+            assert_eq!(n.resource(own), well_known::GRAPH.app_id);
+        }
+        for other in ["https://management.azure.com", "https://127.0.0.1:8443/x", "https://127.0.0.1", "api://x", ""] {
+            assert_eq!(n.resource(other), other);
         }
     }
 

@@ -24,6 +24,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Mode, Tls};
 use crate::directory::Directory;
 use crate::http::connections;
+use crate::identities::Identities;
 use crate::issuers::Issuers;
 use crate::journal::{self, Journal};
 use crate::metrics::Metrics;
@@ -274,6 +275,7 @@ impl Server {
         let signer = Signer::open(&*store, &secrets, now).await?;
         let production = config.mode.value == Mode::Production;
         let admin = AdminToken::open(&data, config.admin_token_file.value.as_deref(), production)?;
+        let identities = Identities::open(&data, &config.managed_identities.value)?;
         let crypto = Arc::new(AwsLc);
         let (journal, writer) = Journal::new();
         let app = Arc::new(App {
@@ -289,6 +291,7 @@ impl Server {
             journal,
             metrics: Metrics::default(),
             admin,
+            identities,
         });
         if let Some(seed) = app.config.seed.value.clone() {
             let done = seed::apply(&app.directory, &app.secrets, &seed, &default_tenant(), now).await?;

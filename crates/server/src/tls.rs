@@ -73,6 +73,9 @@ pub struct Ready {
 /// # Errors
 /// [`TlsError`] naming the file.
 pub fn prepare(config: &Config, names: &Names, now: UnixTime) -> Result<Option<Ready>, TlsError> {
+    if let Some((given, ca_file)) = &config.given_tls {
+        return Ok(Some(Ready { config: Arc::clone(given), ca_file: Some(ca_file.clone()) }));
+    }
     match &config.tls.value {
         Tls::Off => Ok(None),
         Tls::Auto => {

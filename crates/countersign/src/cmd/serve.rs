@@ -52,6 +52,9 @@ pub struct Settings {
     /// Fetch keys of federated issuers from private addresses too: allow or refuse [default: refuse]
     #[arg(long, value_name = "allow|refuse")]
     private_issuers: Option<String>,
+    /// Application that answers as a managed identity of this machine, the first as the system-assigned one
+    #[arg(long, value_name = "APPID")]
+    managed_identity: Vec<String>,
     /// File with settings [default: countersign.toml, if it is there]
     #[arg(long, value_name = "FILE")]
     config: Option<String>,
@@ -87,6 +90,7 @@ impl Settings {
             ("behind-proxy", self.behind_proxy),
             ("admin-token-file", one(self.admin_token_file)),
             ("private-issuers", one(self.private_issuers)),
+            ("managed-identity", self.managed_identity),
             ("config", one(self.config)),
         ]
         .into_iter()

@@ -181,6 +181,14 @@ pub(super) fn mode(text: &str) -> Result<Mode, String> {
     }
 }
 
+/// An application id.
+pub(super) fn app_id(text: &str) -> Result<String, String> {
+    match countersign_core::authority::is_guid(text) {
+        true => Ok(text.to_ascii_lowercase()),
+        false => Err("it is no GUID".to_owned()),
+    }
+}
+
 pub(super) fn allow(text: &str) -> Result<bool, String> {
     match text {
         "allow" => Ok(true),

@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
@@ -85,13 +85,16 @@ async fn pause_after(app: &App, error: &io::Error) {
     }
 }
 
-async fn connection(
+/// Serves one connection until it ends: TLS where there is a configuration for it, then the routes.
+pub async fn connection<S>(
     app: Arc<App>,
-    stream: TcpStream,
+    stream: S,
     peer: SocketAddr,
     tls: Option<Arc<ServerConfig>>,
     watcher: hyper_util::server::graceful::Watcher,
-) {
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let stream = Patient::new(stream);
     match tls {
         None => http_1(app, stream, peer, watcher).await,

@@ -4,11 +4,13 @@
 
 pub mod authority;
 pub mod body;
+pub mod cloud;
 pub mod connections;
 pub mod context;
 pub mod error;
 pub mod graph;
 pub mod guard;
+pub mod identity;
 pub mod ops;
 pub mod patience;
 pub mod respond;

@@ -19,7 +19,7 @@ use super::context::Context;
 use super::error::Refusal;
 use super::guard::{Guarded, Panicked};
 use super::respond::{Answer, TEXT, answer, with_ids};
-use super::{graph, ops};
+use super::{cloud, graph, identity, ops};
 use crate::app::App;
 
 /// What a path names.
@@ -34,6 +34,10 @@ enum Route<'a> {
     Ready,
     Metrics,
     Graph,
+    Endpoints,
+    ResourceManager,
+    IdentityOfMachine,
+    IdentityOfAppService,
     Nothing,
 }
 
@@ -47,6 +51,10 @@ impl<'a> Route<'a> {
             (Some("readyz"), None, ..) => Self::Ready,
             (Some("metrics"), None, ..) => Self::Metrics,
             (Some("error"), None, ..) => Self::ErrorPage,
+            (Some("metadata"), Some("endpoints"), None, ..) => Self::Endpoints,
+            (Some("metadata"), Some("identity"), Some("oauth2"), Some("token"), None) => Self::IdentityOfMachine,
+            (Some("msi"), Some("token"), None, ..) => Self::IdentityOfAppService,
+            (Some("tenants" | "subscriptions"), ..) => Self::ResourceManager,
             (Some(_), Some("discovery"), Some("instance"), None, _) => Self::Instance,
             (Some(tenant), Some("oauth2"), Some("v2.0"), Some("token"), None) => Self::Token(EndpointVersion::V2, tenant),
             (Some(tenant), Some("oauth2"), Some("token"), None, _) => Self::Token(EndpointVersion::V1, tenant),
@@ -64,7 +72,7 @@ impl<'a> Route<'a> {
     fn methods(&self) -> &'static str {
         match self {
             Self::Token(..) => "POST, OPTIONS",
-            Self::Graph => "GET, HEAD, POST, PATCH, PUT, DELETE, OPTIONS",
+            Self::Graph | Self::ResourceManager => "GET, HEAD, POST, PATCH, PUT, DELETE, OPTIONS",
             _ => "GET, HEAD, OPTIONS",
         }
     }
@@ -80,7 +88,7 @@ pub async fn reply(app: Arc<App>, peer: IpAddr, request: Request<Incoming>) -> R
         Context::of(&app, request.headers(), host, request.uri().query(), peer)
     };
     let graph = matches!(Route::of(request.uri().path()), Route::Graph);
-    match Guarded::new(dispatch(&app, &context, request)).await {
+    match Guarded::new(dispatch(&app, &context, peer, request)).await {
         Ok(reply) => Ok(reply),
         Err(Panicked) => {
             app.metrics.failed.count();
@@ -91,7 +99,7 @@ pub async fn reply(app: Arc<App>, peer: IpAddr, request: Request<Incoming>) -> R
     }
 }
 
-async fn dispatch(app: &Arc<App>, context: &Context, request: Request<Incoming>) -> Answer {
+async fn dispatch(app: &Arc<App>, context: &Context, peer: IpAddr, request: Request<Incoming>) -> Answer {
     let (parts, incoming) = request.into_parts();
     let host = host(&parts.headers, &parts.uri);
     let route = Route::of(parts.uri.path());
@@ -122,6 +130,13 @@ async fn dispatch(app: &Arc<App>, context: &Context, request: Request<Incoming>)
             Err(BodyError::TooSlow) => graph::refuse(app, context, StatusCode::REQUEST_TIMEOUT),
             Err(BodyError::Broken) => graph::refuse(app, context, StatusCode::BAD_REQUEST),
         },
+        Route::ResourceManager => {
+            cloud::resource_manager(app, context, &parts.method, parts.uri.path(), &parts.headers, query).await
+        }
+        // Without an identity there is no such endpoint.
+        Route::IdentityOfMachine | Route::IdentityOfAppService if !app.identities.any() => {
+            Refusal::not_found().answer(app, context)
+        }
         Route::Nothing => Refusal::not_found().answer(app, context),
         _ if !matches!(parts.method, Method::GET | Method::HEAD) => {
             Refusal::method(&parts.method, route.methods()).answer(app, context)
@@ -130,6 +145,9 @@ async fn dispatch(app: &Arc<App>, context: &Context, request: Request<Incoming>)
         Route::Keys(tenant) => discovery::keys(app, context, &decode(tenant)).await,
         Route::Instance => instance::answer(app, context, query),
         Route::ErrorPage => error_page::page(query),
+        Route::Endpoints => cloud::endpoints(context, query),
+        Route::IdentityOfMachine => identity::metadata(app, context, &parts.headers, query, peer).await,
+        Route::IdentityOfAppService => identity::app_service(app, context, &parts.headers, query).await,
         Route::Live => ops::live(),
         Route::Ready => ops::ready(app).await,
         Route::Metrics => ops::metrics(app),
@@ -193,6 +211,10 @@ mod tests {
         is("/common/discovery/instance", Route::Instance);
         is("/v1.0/applications", Route::Graph);
         is("/livez", Route::Live);
+        is("/metadata/endpoints", Route::Endpoints);
+        is("/metadata/identity/oauth2/token", Route::IdentityOfMachine);
+        is("/msi/token", Route::IdentityOfAppService);
+        is("/subscriptions/x/resourceGroups", Route::ResourceManager);
         for none in ["/", "", "//", "/t", "/t/oauth2/v2.0/token/", "/t/oauth2/v2.0/token/x", "/t/oauth2/v9/token", "/livez/x", "/../x"] {
             is(none, Route::Nothing);
         }

@@ -37,6 +37,8 @@ pub struct TokenSpec<'a> {
     pub uti: &'a str,
     /// Random bytes for `aio`, which is opaque.
     pub aio: &'a [u8],
+    /// Resource id of the managed identity that asked (`xms_mirid`).
+    pub identity: Option<&'a str>,
 }
 
 impl TokenSpec<'_> {
@@ -120,7 +122,11 @@ fn claims(spec: &TokenSpec<'_>, v2: bool) -> String {
     member(&mut out, "sub", spec.object_id);
     member(&mut out, "tid", spec.tenant_id);
     member(&mut out, "uti", spec.uti);
-    out.push_str(if v2 { ",\"ver\":\"2.0\"}" } else { ",\"ver\":\"1.0\"}" });
+    member(&mut out, "ver", if v2 { "2.0" } else { "1.0" });
+    if let Some(id) = spec.identity {
+        member(&mut out, "xms_mirid", id);
+    }
+    out.push('}');
     out
 }
 
@@ -187,6 +193,7 @@ mod tests {
             lifetime: 3600,
             uti: "u",
             aio: &[1, 2, 3],
+            identity: None,
         };
         serde_json::from_str(&claims(&spec, version == 2)).unwrap()
     }

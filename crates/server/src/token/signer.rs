@@ -30,7 +30,9 @@ pub enum SignerError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A stored key cannot be decrypted.
-    #[error("the signing key '{0}' in the store cannot be decrypted with the master key: it was made under another one")]
+    #[error(
+        "the signing key '{0}' in the store cannot be decrypted with the master key: it was made under another one"
+    )]
     Sealed(String),
     /// A stored key cannot be used.
     #[error("the signing key '{kid}' in the store cannot be used: {cause}")]

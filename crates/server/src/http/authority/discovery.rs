@@ -7,6 +7,7 @@ use countersign_core::authority::TenantSegment;
 use serde_json::json;
 
 use crate::app::App;
+use crate::clouds;
 use crate::http::context::Context;
 use crate::http::error::Refusal;
 use crate::http::respond::{Answer, metadata};
@@ -99,7 +100,7 @@ fn v2(base: &str, tenant: &Named) -> serde_json::Value {
         "tenant_region_scope": null,
         "cloud_instance_name": host(base),
         "cloud_graph_host_name": host(base),
-        "msgraph_host": host(base),
+        "msgraph_host": graph_host(base),
         "rbac_url": base,
     })
 }
@@ -131,9 +132,14 @@ fn v1(base: &str, tenant: &Named) -> serde_json::Value {
         "tenant_region_scope": null,
         "cloud_instance_name": host(base),
         "cloud_graph_host_name": host(base),
-        "msgraph_host": host(base),
+        "msgraph_host": graph_host(base),
         "rbac_url": base,
     })
+}
+
+/// Host of Microsoft Graph: the cloud's, when we were called by a name of Microsoft's, else ours.
+fn graph_host(base: &str) -> &str {
+    clouds::of_base(base).and_then(|c| c.graph.first()).map_or_else(|| host(base), |graph| graph)
 }
 
 #[cfg(test)]

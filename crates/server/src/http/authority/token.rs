@@ -80,7 +80,8 @@ fn refusal(not_issued: &NotIssued, context: &Context, app: &App) -> Refusal {
     }
 }
 
-fn note(app: &App, context: &Context, record: SignInRecord) {
+/// Counts a token request and keeps its record.
+pub fn note(app: &App, context: &Context, record: SignInRecord) {
     match record.error_code {
         0 => app.metrics.issued.count(),
         code => app.metrics.refuse(code),

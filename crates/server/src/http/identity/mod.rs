@@ -1,0 +1,71 @@
+//! Managed identity endpoints: the instance metadata service of virtual machines (IMDS), and App Service's.
+//!
+//! Both answer only where `--managed-identity` named applications. IMDS has no secret: it answers programs of the same
+//! machine alone. `issue` does the work.
+
+mod app_service;
+mod metadata;
+
+pub use app_service::answer as app_service;
+pub use metadata::answer as metadata;
+
+use countersign_core::request::form_decode;
+
+use super::context::Context;
+use super::error::Refusal;
+use crate::app::App;
+use crate::issue::{IdentityAsked, IdentityName, IssuedToIdentity, NotIssued, issue_to_identity};
+use crate::store::model::SignInRecord;
+
+/// The parameters of a query.
+struct Query(Vec<(String, String)>);
+
+impl Query {
+    fn read(query: &str) -> Self {
+        let pairs = query.split('&').filter(|p| !p.is_empty());
+        Self(pairs.map(|p| p.split_once('=').unwrap_or((p, ""))).map(|(n, v)| (form_decode(n), form_decode(v))).collect())
+    }
+
+    /// A parameter that is not empty; SDKs send empty ones for what is not set.
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(n, v)| n.eq_ignore_ascii_case(name) && !v.is_empty()).map(|(_, v)| v.as_str())
+    }
+}
+
+/// Why there is no token.
+enum NoToken {
+    /// No such identity.
+    NoIdentity,
+    /// A rule is broken, or the service failed.
+    Refused(Refusal),
+}
+
+/// Issues a token and keeps the record of it.
+async fn issue(app: &App, context: &Context, name: IdentityName<'_>, resource: &str) -> Result<IssuedToIdentity, NoToken> {
+    let now = app.now();
+    let mut record = SignInRecord {
+        id: context.trace_id.clone(),
+        time: now.micros(),
+        correlation_id: context.correlation_id.clone(),
+        ip_address: context.address.to_string(),
+        credential_type: "managedIdentity".to_owned(),
+        ..SignInRecord::default()
+    };
+    let asked = IdentityAsked { name, resource, base: &context.base, now, random: &context.random };
+    let outcome = match issue_to_identity(app, &asked, &mut record).await {
+        Ok(Some(issued)) => Ok(issued),
+        Ok(None) => return Err(NoToken::NoIdentity),
+        Err(NotIssued::Refused(reason)) => Err(Refusal::of(&reason)),
+        Err(NotIssued::Failed(failure)) => {
+            app.metrics.failed.count();
+            tracing::error!(trace_id = context.trace_id, correlation_id = context.correlation_id, %failure, "a token for a managed identity failed");
+            Err(Refusal::failed())
+        }
+    };
+    if let Err(refusal) = &outcome {
+        record.error_code = refusal.code;
+        record.failure_reason.clone_from(&refusal.description);
+    }
+    super::authority::token::note(app, context, record);
+    outcome.map_err(NoToken::Refused)
+}
