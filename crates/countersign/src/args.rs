@@ -17,12 +17,12 @@ use crate::output::Color;
     arg_required_else_help = true,
     disable_help_subcommand = true,
     after_help = "Every flag is also a variable: --ca-file is COUNTERSIGN_CA_FILE.\n\
-                  Status: 0 ok, 1 refused or a finding of level error, 2 input unreadable, 3 usage,\n\
-                  4 no credential, 5 authority unreachable or TLS, 6 timed out."
+                  Status: 0 ok, 1 refused or a finding of level error, 2 input unreadable,\n\
+                  3 usage, 4 no credential, 5 authority unreachable or TLS, 6 timed out."
 )]
 pub struct Cli {
-    /// When to use colour
-    #[arg(long, global = true, value_enum, default_value_t, help_heading = "Output")]
+    /// When to use colour: auto (on a terminal, unless NO_COLOR is set), always or never
+    #[arg(long, global = true, value_enum, default_value_t, hide_possible_values = true, help_heading = "Output")]
     pub color: Color,
     /// The verb
     #[command(subcommand)]

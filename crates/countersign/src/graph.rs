@@ -183,6 +183,7 @@ impl Graph {
         })
     }
 
+    /// One call; a GET is tried again while the service is out of reach and time is left.
     async fn call(
         &self,
         method: reqwest::Method,
@@ -190,16 +191,22 @@ impl Graph {
         body: Option<&Value>,
         version: Option<&str>,
     ) -> Result<Versioned, Refused> {
+        let began = std::time::Instant::now();
+        let attempts = if method == reqwest::Method::GET { ATTEMPTS } else { 1 };
         let mut attempt = 1;
         loop {
-            match self.once(method.clone(), url.clone(), body, version).await {
+            let outcome = self.once(method.clone(), url.clone(), body, version).await;
+            let pause = Duration::from_millis(250 << attempt);
+            match &outcome {
                 Err(Refused::Failure(failure))
-                    if failure.exit == Exit::Unreachable && attempt < ATTEMPTS && method == reqwest::Method::GET =>
+                    if failure.exit == Exit::Unreachable
+                        && attempt < attempts
+                        && began.elapsed() + pause < self.limit =>
                 {
-                    tokio::time::sleep(Duration::from_millis(250 << attempt)).await;
+                    tokio::time::sleep(pause).await;
                     attempt += 1;
                 }
-                other => return other,
+                _ => return outcome,
             }
         }
     }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::exit::{Exit, Failure};
 
 /// Where `serve` keeps its CA when it was started with defaults in this folder.
-const DEFAULT_CA: &str = "countersign-data/ca.pem";
+const DEFAULT_CA: &str = "countersign-data/tls/ca.pem";
 /// Where it keeps the admin token then.
 const DEFAULT_ADMIN_TOKEN: &str = "countersign-data/admin-token";
 

@@ -111,12 +111,9 @@ fn explain(refusal: &Refusal, credential: &Credential, args: &GetArgs, color: Co
     options.tenant = args.authority.place().ok().and_then(|p| p.tenant);
     options.client_id = args.client.client_id().ok();
     let report = examine(&inputs, &options, &AwsLc);
-    if report.findings.is_empty() {
-        if let Some(code) = refusal.codes.first() {
-            out.push_str(&format!("\nmore: countersign explain {code}\n"));
-        }
-    } else {
-        out.push_str(&format!("\n{}", render::text::render(&report, output::width(), color.on_stderr())));
+    out.push_str(&format!("\n{}", render::text::render(&report, output::width(), color.on_stderr())));
+    if let (true, Some(code)) = (report.findings.is_empty(), refusal.codes.first()) {
+        out.push_str(&format!("\nmore: countersign explain {code}\n"));
     }
     out
 }

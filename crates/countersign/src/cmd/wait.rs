@@ -19,7 +19,7 @@ struct Where {
     /// Its ready file, which names URL and CA
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
-    /// File with its CA [default: ca.pem in ./countersign-data, if it is there]
+    /// File with its CA [default: that of ./countersign-data, if it is there]
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
 }

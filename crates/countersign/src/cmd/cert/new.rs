@@ -148,9 +148,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let with = |ending: &str| PathBuf::from(format!("{}{ending}", prefix.display()));
     let (key_file, certificate_file, pfx_file) = (with(".key.pem"), with(".cert.pem"), args.pfx.then(|| with(".pfx")));
     if !args.force {
-        for path in
-            [Some(&key_file), Some(&certificate_file), pfx_file.as_ref()].into_iter().flatten().filter(|p| p.exists())
-        {
+        let wanted = [Some(&key_file), Some(&certificate_file), pfx_file.as_ref()];
+        if let Some(path) = wanted.into_iter().flatten().find(|p| p.exists()) {
             let message = format!(
                 "{}: is there already; name other files with --out, or replace them with --force",
                 path.display()

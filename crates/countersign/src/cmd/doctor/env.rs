@@ -434,7 +434,9 @@ mod tests {
     use super::*;
     use countersign_testkit::{Identity, Spec};
 
-    fn levels(set: &[(&str, &str)], check: fn(&dyn Fn(&str) -> Option<String>, &mut Findings)) -> Vec<(Level, String)> {
+    type Check = fn(&dyn Fn(&str) -> Option<String>, &mut Findings);
+
+    fn levels(set: &[(&str, &str)], check: Check) -> Vec<(Level, String)> {
         let read = |name: &str| set.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
         let mut found = Findings::default();
         check(&read, &mut found);
