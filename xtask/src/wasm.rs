@@ -143,7 +143,7 @@ fn compare(module: &Path, page: &Path) -> Result<()> {
     process::run(process::cargo().args(["build", "--locked", "--package", "countersign"]))?;
     process::run(
         Command::new("node")
-            .args(["--test", "crates/wasm/tests/"])
+            .args(["--test", "crates/wasm/tests/module.test.mjs"])
             .current_dir(process::root())
             .env("COUNTERSIGN_WASM", module)
             .env("COUNTERSIGN_PAGE", page)

@@ -87,7 +87,9 @@ pub fn prepare(spec: &AssertionSpec<'_>, certificate: &Certificate) -> Prepared 
         now.saturating_add(spec.lifetime),
         id = quoted(spec.client_id),
     );
-    Prepared { signing_input: format!("{}.{}", encode_base64url(header.as_bytes()), encode_base64url(claims.as_bytes())) }
+    Prepared {
+        signing_input: format!("{}.{}", encode_base64url(header.as_bytes()), encode_base64url(claims.as_bytes())),
+    }
 }
 
 /// Builds and signs an assertion.

@@ -98,7 +98,10 @@ pub fn decode_base64(text: &str) -> Result<Decoded, DecodeError> {
             _ => {
                 let value = u8::try_from(found).map_or(INVALID, |b| VALUES[b as usize]);
                 if value == INVALID || padding > 0 {
-                    return Err(DecodeError::Character { offset, found: if padding > 0 && value != INVALID { '=' } else { found } });
+                    return Err(DecodeError::Character {
+                        offset,
+                        found: if padding > 0 && value != INVALID { '=' } else { found },
+                    });
                 }
                 oddities.standard_alphabet |= matches!(found, '+' | '/');
                 length += 1;

@@ -74,7 +74,9 @@ pub fn error(reason: &Reason) -> OauthError {
         | Reason::KeyUnusable { .. }
         | Reason::FederatedIssuerUnreachable => E::InvalidRequest,
         Reason::GrantTypeUnsupported { .. } => E::UnsupportedGrantType,
-        Reason::ScopeNotDefault { .. } | Reason::ScopeMalformed { .. } | Reason::ScopeManyResources { .. } => E::InvalidScope,
+        Reason::ScopeNotDefault { .. } | Reason::ScopeMalformed { .. } | Reason::ScopeManyResources { .. } => {
+            E::InvalidScope
+        }
         Reason::ClientUnknown { .. } | Reason::ClientDisabled { .. } => E::UnauthorizedClient,
         Reason::ResourceUnknown { .. } | Reason::ResourceDisabled { .. } => E::InvalidResource,
         Reason::RoleRequired { .. } => E::InvalidGrant,

@@ -103,7 +103,10 @@ pub struct PasswordCredential {
 
 impl std::fmt::Debug for PasswordCredential {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PasswordCredential").field("key_id", &self.key_id).field("end", &self.end).finish_non_exhaustive()
+        f.debug_struct("PasswordCredential")
+            .field("key_id", &self.key_id)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
     }
 }
 

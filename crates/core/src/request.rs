@@ -84,7 +84,14 @@ pub struct MalformedBasic;
 
 impl TokenRequest {
     /// Reads a request from its parts. `content_type` is the header's value.
-    pub fn read(tenant: &str, version: EndpointVersion, content_type: Option<&str>, body: &[u8], query: &str, authorization: Option<&str>) -> Self {
+    pub fn read(
+        tenant: &str,
+        version: EndpointVersion,
+        content_type: Option<&str>,
+        body: &[u8],
+        query: &str,
+        authorization: Option<&str>,
+    ) -> Self {
         let (body, parameters) = read_body(content_type, body);
         Self {
             tenant: tenant.to_owned(),
@@ -135,7 +142,9 @@ fn read_body(content_type: Option<&str>, body: &[u8]) -> (Body, Vec<Parameter>) 
     let Some(start) = start else { return (Body::Empty, Vec::new()) };
     let media = content_type.map(|c| c.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
     match (media.as_deref(), body[start]) {
-        (Some("multipart/form-data"), _) | (_, b'-') if body[start..].starts_with(b"--") => (Body::Multipart, Vec::new()),
+        (Some("multipart/form-data"), _) | (_, b'-') if body[start..].starts_with(b"--") => {
+            (Body::Multipart, Vec::new())
+        }
         (Some("application/json"), _) | (_, b'{' | b'[') => (Body::Json, Vec::new()),
         _ => {
             let text = String::from_utf8_lossy(body);
@@ -192,7 +201,8 @@ fn read_basic(authorization: &str) -> Option<Result<BasicCredentials, MalformedB
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let decoded = encoding::decode_base64(value.trim()).ok().and_then(|d| String::from_utf8(d.bytes).ok()).map(Zeroizing::new);
+    let decoded =
+        encoding::decode_base64(value.trim()).ok().and_then(|d| String::from_utf8(d.bytes).ok()).map(Zeroizing::new);
     let Some((id, secret)) = decoded.as_ref().and_then(|t| t.split_once(':')) else {
         return Some(Err(MalformedBasic));
     };
@@ -200,10 +210,7 @@ fn read_basic(authorization: &str) -> Option<Result<BasicCredentials, MalformedB
         let decoded = form_decode(raw);
         if decoded == raw { vec![decoded] } else { vec![raw.to_owned(), decoded] }
     };
-    Some(Ok(BasicCredentials {
-        client_ids: both(id),
-        secrets: both(secret).into_iter().map(Zeroizing::new).collect(),
-    }))
+    Some(Ok(BasicCredentials { client_ids: both(id), secrets: both(secret).into_iter().map(Zeroizing::new).collect() }))
 }
 
 #[cfg(test)]
@@ -211,7 +218,14 @@ mod tests {
     use super::*;
 
     fn form(body: &str) -> TokenRequest {
-        TokenRequest::read("t", EndpointVersion::V2, Some("application/x-www-form-urlencoded; charset=utf-8"), body.as_bytes(), "", None)
+        TokenRequest::read(
+            "t",
+            EndpointVersion::V2,
+            Some("application/x-www-form-urlencoded; charset=utf-8"),
+            body.as_bytes(),
+            "",
+            None,
+        )
     }
 
     #[test]

@@ -100,10 +100,7 @@ impl Forms {
 
 /// Every written form of a thumbprint.
 pub fn forms(digest: &[u8]) -> Forms {
-    let (hex_upper, hex_lower) = (
-        encoding::encode_hex_upper(digest),
-        encoding::encode_hex_lower(digest),
-    );
+    let (hex_upper, hex_lower) = (encoding::encode_hex_upper(digest), encoding::encode_hex_lower(digest));
     let standard_base64 = encoding::encode_base64(digest);
     let x5t = encoding::encode_base64url(digest);
     let padding = standard_base64.len() - x5t.len();
@@ -130,10 +127,7 @@ pub struct CustomKeyIdentifier {
 
 /// The forms of `customKeyIdentifier` for a certificate's SHA-1 (Entra fills it in when the caller does not).
 pub fn custom_key_identifier(sha1: &[u8; 20]) -> CustomKeyIdentifier {
-    CustomKeyIdentifier {
-        graph: encoding::encode_base64(sha1),
-        portal: encoding::encode_hex_upper(sha1),
-    }
+    CustomKeyIdentifier { graph: encoding::encode_base64(sha1), portal: encoding::encode_hex_upper(sha1) }
 }
 
 fn separated(hex: &str, separator: char) -> String {
@@ -154,10 +148,7 @@ mod tests {
     #[test]
     fn digests_are_the_published_ones() {
         // FIPS 180-4 examples for "abc".
-        assert_eq!(
-            forms(&digest(Hash::Sha1, b"abc")).hex_lower,
-            "a9993e364706816aba3e25717850c26c9cd0d89d"
-        );
+        assert_eq!(forms(&digest(Hash::Sha1, b"abc")).hex_lower, "a9993e364706816aba3e25717850c26c9cd0d89d");
         assert_eq!(
             forms(&digest(Hash::Sha256, b"abc")).hex_lower,
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -168,28 +159,13 @@ mod tests {
     fn every_form_is_of_the_same_bytes() {
         let bytes: Vec<u8> = (0xEC..=0xFF).collect();
         let f = forms(&bytes);
-        for text in [
-            &f.x5t,
-            &f.x5t_padded,
-            &f.standard_base64,
-            &f.standard_base64_unpadded,
-        ] {
-            assert_eq!(
-                encoding::decode_base64(text).unwrap().bytes,
-                bytes,
-                "{text}"
-            );
+        for text in [&f.x5t, &f.x5t_padded, &f.standard_base64, &f.standard_base64_unpadded] {
+            assert_eq!(encoding::decode_base64(text).unwrap().bytes, bytes, "{text}");
         }
         for text in [&f.hex_upper, &f.hex_lower, &f.hex_colons, &f.hex_spaces] {
-            assert_eq!(
-                encoding::decode_hex_separated(text).unwrap(),
-                bytes,
-                "{text}"
-            );
+            assert_eq!(encoding::decode_hex_separated(text).unwrap(), bytes, "{text}");
         }
-        assert!(
-            f.x5t.contains('_') && f.standard_base64.ends_with('=') && f.x5t_padded.ends_with('=')
-        );
+        assert!(f.x5t.contains('_') && f.standard_base64.ends_with('=') && f.x5t_padded.ends_with('='));
         assert!(f.hex_colons.starts_with("EC:ED") && f.hex_spaces.starts_with("ec ed"));
     }
 

@@ -118,8 +118,7 @@ fn what_real_clients_send_is_admitted() {
         ("an expired certificate beside the right one", |s| {
             let old = Identity::rsa(1, &Spec { not_after: UnixTime::from_secs(1_750_000_000), ..Spec::default() });
             let right = s.signer.certificate.clone();
-            s.registration =
-                Some(registration(vec![key_credential(&old.certificate, 1), key_credential(&right, 2)]));
+            s.registration = Some(registration(vec![key_credential(&old.certificate, 1), key_credential(&right, 2)]));
         }),
     ];
     for (name, apply) in sloppy {
@@ -134,7 +133,8 @@ fn azure_identity_async_pads_its_segments_and_signs_them_so() {
     let mut s = Scenario::right();
     s.after_signing = |jws| {
         let parts: Vec<&str> = jws.split('.').collect();
-        let padded: Vec<String> = parts[..2].iter().map(|p| format!("{p}{}", "=".repeat((4 - p.len() % 4) % 4))).collect();
+        let padded: Vec<String> =
+            parts[..2].iter().map(|p| format!("{p}{}", "=".repeat((4 - p.len() % 4) % 4))).collect();
         let input = padded.join(".");
         let signer = AwsLc.signer(&Identity::rsa(0, &Spec::default()).key).unwrap();
         let signature = signer.sign(Alg::Ps256, input.as_bytes()).unwrap();

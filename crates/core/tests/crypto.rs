@@ -14,17 +14,12 @@ const MESSAGE: &[u8] = b"header.payload";
 
 #[expect(clippy::disallowed_methods, reason = "tests read their fixtures")]
 fn fixture(name: &str) -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures/keyfile")
-        .join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/keyfile").join(name);
     std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
 fn rsa_key() -> keyfile::PrivateKey {
-    keyfile::read(&fixture("key.pem"), None)
-        .private_key()
-        .cloned()
-        .unwrap()
+    keyfile::read(&fixture("key.pem"), None).private_key().cloned().unwrap()
 }
 
 const RSA: [(Alg, &str); 6] = [
@@ -42,21 +37,10 @@ fn verifies_openssls_signatures_under_their_own_algorithm_only() {
     for (_, name) in RSA {
         let signature = fixture(name);
         for (alg, right) in RSA {
-            let expected = if name == right {
-                Ok(())
-            } else {
-                Err(VerifyError::Mismatch)
-            };
-            assert_eq!(
-                verifier.verify(alg, MESSAGE, &signature),
-                expected,
-                "{name} as {alg:?}"
-            );
+            let expected = if name == right { Ok(()) } else { Err(VerifyError::Mismatch) };
+            assert_eq!(verifier.verify(alg, MESSAGE, &signature), expected, "{name} as {alg:?}");
         }
-        assert_eq!(
-            verifier.verify(Alg::Es256, MESSAGE, &signature),
-            Err(VerifyError::AlgKeyMismatch)
-        );
+        assert_eq!(verifier.verify(Alg::Es256, MESSAGE, &signature), Err(VerifyError::AlgKeyMismatch));
     }
 }
 
@@ -71,11 +55,7 @@ fn refuses_forgeries_that_parsing_verifiers_take() {
         (Alg::Ps256, "ps256-saltmax.sig"),
         (Alg::Ps256, "ps256-mgf1sha1.sig"),
     ] {
-        assert_eq!(
-            verifier.verify(alg, MESSAGE, &fixture(name)),
-            Err(VerifyError::Mismatch),
-            "{name}"
-        );
+        assert_eq!(verifier.verify(alg, MESSAGE, &fixture(name)), Err(VerifyError::Mismatch), "{name}");
     }
 }
 
@@ -83,25 +63,16 @@ fn refuses_forgeries_that_parsing_verifiers_take() {
 fn lengths_are_exact() {
     let verifier = AwsLc.verifier(rsa_key().public_key()).unwrap();
     let good = fixture("rs256.sig");
-    for (bad, received) in [
-        (good[1..].to_vec(), 255),
-        ([&[0], &good[..]].concat(), 257),
-        ([&good[..], &[0]].concat(), 257),
-        (vec![], 0),
-    ] {
+    for (bad, received) in
+        [(good[1..].to_vec(), 255), ([&[0], &good[..]].concat(), 257), ([&good[..], &[0]].concat(), 257), (vec![], 0)]
+    {
         assert_eq!(
             verifier.verify(Alg::Rs256, MESSAGE, &bad),
-            Err(VerifyError::WrongLength {
-                expected: 256,
-                received
-            })
+            Err(VerifyError::WrongLength { expected: 256, received })
         );
     }
     // The same number plus the modulus is another encoding of a good signature, where it still fits.
-    assert_eq!(
-        verifier.verify(Alg::Rs256, MESSAGE, &[0xFF; 256]),
-        Err(VerifyError::Mismatch)
-    );
+    assert_eq!(verifier.verify(Alg::Rs256, MESSAGE, &[0xFF; 256]), Err(VerifyError::Mismatch));
 }
 
 #[test]
@@ -111,17 +82,10 @@ fn every_flipped_bit_is_noticed() {
         let mut signature = fixture(name);
         for i in 0..signature.len() {
             signature[i] ^= 1 << (i % 8);
-            assert_eq!(
-                verifier.verify(alg, MESSAGE, &signature),
-                Err(VerifyError::Mismatch),
-                "{name} {i}"
-            );
+            assert_eq!(verifier.verify(alg, MESSAGE, &signature), Err(VerifyError::Mismatch), "{name} {i}");
             signature[i] ^= 1 << (i % 8);
         }
-        assert_eq!(
-            verifier.verify(alg, b"header.payloae", &signature),
-            Err(VerifyError::Mismatch)
-        );
+        assert_eq!(verifier.verify(alg, b"header.payloae", &signature), Err(VerifyError::Mismatch));
     }
 }
 
@@ -135,78 +99,40 @@ fn signs_what_it_verifies() {
         let randomised = matches!(alg, Alg::Ps256 | Alg::Ps384 | Alg::Ps512);
         assert_eq!(signature != fixture(name), randomised, "{alg:?}");
     }
-    assert_eq!(
-        signer.sign(Alg::Es256, MESSAGE),
-        Err(SignError::AlgKeyMismatch { key: "RSA" })
-    );
-    for (curve, alg, length) in [
-        (Curve::P256, Alg::Es256, 64),
-        (Curve::P384, Alg::Es384, 96),
-        (Curve::P521, Alg::Es512, 132),
-    ] {
+    assert_eq!(signer.sign(Alg::Es256, MESSAGE), Err(SignError::AlgKeyMismatch { key: "RSA" }));
+    for (curve, alg, length) in
+        [(Curve::P256, Alg::Es256, 64), (Curve::P384, Alg::Es384, 96), (Curve::P521, Alg::Es512, 132)]
+    {
         let key = AwsLc.generate_ec(&curve).unwrap();
         let signer = AwsLc.signer(&key).unwrap();
         let signature = signer.sign(alg, MESSAGE).unwrap();
         assert_eq!(signature.len(), length);
         let verifier = AwsLc.verifier(key.public_key()).unwrap();
         assert_eq!(verifier.verify(alg, MESSAGE, &signature), Ok(()));
-        assert_eq!(
-            verifier.verify(alg, b"other", &signature),
-            Err(VerifyError::Mismatch)
-        );
-        assert_eq!(
-            verifier.verify(Alg::Rs256, MESSAGE, &signature),
-            Err(VerifyError::AlgKeyMismatch)
-        );
+        assert_eq!(verifier.verify(alg, b"other", &signature), Err(VerifyError::Mismatch));
+        assert_eq!(verifier.verify(Alg::Rs256, MESSAGE, &signature), Err(VerifyError::AlgKeyMismatch));
         // ECDSA in DER is another length: ES* is r || s (RFC 7518 §3.4).
         assert_eq!(
             verifier.verify(alg, MESSAGE, &signature[1..]),
-            Err(VerifyError::WrongLength {
-                expected: length,
-                received: length - 1
-            })
+            Err(VerifyError::WrongLength { expected: length, received: length - 1 })
         );
     }
 }
 
 #[test]
 fn weak_and_odd_keys_are_refused_before_any_arithmetic() {
-    let PublicKey::Rsa(good) = rsa_key().public_key().clone() else {
-        panic!()
-    };
-    let error = |n: &[u8], e: &[u8]| {
-        AwsLc
-            .verifier(&PublicKey::rsa(n, e))
-            .map(|_| ())
-            .unwrap_err()
-    };
+    let PublicKey::Rsa(good) = rsa_key().public_key().clone() else { panic!() };
+    let error = |n: &[u8], e: &[u8]| AwsLc.verifier(&PublicKey::rsa(n, e)).map(|_| ()).unwrap_err();
     assert_eq!(error(&good.n, &[1]), KeyError::BadExponent);
     assert_eq!(error(&good.n, &[3]), KeyError::BadExponent);
     // Allowed by the rule, not by the library.
-    assert!(matches!(
-        error(&good.n, &[1, 0, 0, 0, 0, 15]),
-        KeyError::Unsupported(_)
-    ));
-    assert_eq!(
-        error(&good.n[128..], &[1, 0, 1]),
-        KeyError::TooSmall {
-            bits: 1024 - lead(&good.n[128..])
-        }
-    );
+    assert!(matches!(error(&good.n, &[1, 0, 0, 0, 0, 15]), KeyError::Unsupported(_)));
+    assert_eq!(error(&good.n[128..], &[1, 0, 1]), KeyError::TooSmall { bits: 1024 - lead(&good.n[128..]) });
     let even = [&good.n[..255], &[good.n[255] & 0xFE]].concat();
     assert_eq!(error(&even, &[1, 0, 1]), KeyError::Malformed);
-    let off_curve = PublicKey::Ec {
-        curve: Curve::P256,
-        point: [&[4][..], &[7; 64]].concat(),
-    };
-    assert_eq!(
-        AwsLc.verifier(&off_curve).map(|_| ()).unwrap_err(),
-        KeyError::Malformed
-    );
-    assert_eq!(
-        AwsLc.generate_rsa(1024).unwrap_err(),
-        KeyError::TooSmall { bits: 1024 }
-    );
+    let off_curve = PublicKey::Ec { curve: Curve::P256, point: [&[4][..], &[7; 64]].concat() };
+    assert_eq!(AwsLc.verifier(&off_curve).map(|_| ()).unwrap_err(), KeyError::Malformed);
+    assert_eq!(AwsLc.generate_rsa(1024).unwrap_err(), KeyError::TooSmall { bits: 1024 });
 }
 
 fn lead(bytes: &[u8]) -> usize {

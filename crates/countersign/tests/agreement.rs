@@ -94,7 +94,8 @@ fn ask(address: SocketAddr, request: &str) -> Option<u32> {
 }
 
 fn diagnose(request: &str, application: &str) -> Report {
-    let inputs = [Input { name: "request", bytes: request.as_bytes() }, Input { name: "app", bytes: application.as_bytes() }];
+    let inputs =
+        [Input { name: "request", bytes: request.as_bytes() }, Input { name: "app", bytes: application.as_bytes() }];
     let mut options = Options::new(NOW);
     options.at = Some(NOW);
     examine(&inputs, &options, &AwsLc)

@@ -143,6 +143,12 @@ fn tokens_by_certificate_in_every_file_format_and_output() {
     let header =
         get(&["--cert", "payroll.pfx", "--alg", "RS256", "--key-id", "x5t", "--send-chain", "--format", "header"]);
     assert!(header.starts_with("Authorization: Bearer eyJ"));
+    // The same endpoint as a server that is no Entra: its URL, and nothing derived from it.
+    let ready: Value = serde_json::from_slice(&std::fs::read(service.path("ready.json")).unwrap()).unwrap();
+    let url = format!("{}/oauth2/v2.0/token", ready["authority"].as_str().unwrap());
+    let scope = "https://vault.azure.net/.default";
+    let other = get(&["--cert", "payroll.pfx", "--token-url", &url, "--scope", scope, "--format", "value"]);
+    assert_eq!(other.split('.').count(), 3);
     let line = get(&["--cert", "payroll.pfx", "--format", "env"]);
     assert!(line.starts_with("COUNTERSIGN_ACCESS_TOKEN='eyJ") && line.ends_with('\''));
 }
@@ -308,6 +314,18 @@ fn a_directory_goes_through_a_file_and_back() {
     );
     let again = ok(&["state", "export", "--data", "second"]);
     assert!(again.contains(&id));
+    // Keys travel only under a passphrase, and only the right one opens them.
+    for (name, passphrase) in [("right", "correct horse battery"), ("wrong", "another horse entirely")] {
+        std::fs::write(keep.path().join(name), passphrase).unwrap();
+    }
+    let with_keys = ["state", "export", "keys.json", "--with-keys", "--passphrase-file", "right", "--data", "first"];
+    ok(&with_keys);
+    let text = std::fs::read_to_string(keep.path().join("keys.json")).unwrap();
+    assert!(!text.contains("PRIVATE KEY") && !text.contains("correct horse"));
+    let import =
+        |passphrase: &str| run(&["state", "import", "keys.json", "--passphrase-file", passphrase, "--data", "third"]);
+    assert_eq!(import("wrong").status.code(), Some(2));
+    assert_eq!(import("right").status.code(), Some(0), "{}", err(&import("right")));
     ok(&["state", "reset", "--yes", "--data", "second"]);
     assert!(!ok(&["state", "export", "--data", "second"]).contains(&id));
 }

@@ -1,5 +1,9 @@
 //! The explanation pages are whole: headings in order, keys unique, links that lead somewhere, nothing wider than asked.
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test reads the folder of pages and fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test reads the folder of pages and fails by panicking"
+)]
 
 use std::collections::BTreeSet;
 

@@ -81,7 +81,9 @@ impl AdminToken {
                 files::write_private(&file, format!("{}\n", *text).as_bytes()).map_err(failed)?;
                 text
             }
-            Err(cause) if cause.kind() == std::io::ErrorKind::InvalidData => return Err(AdminTokenError::Unusable(file)),
+            Err(cause) if cause.kind() == std::io::ErrorKind::InvalidData => {
+                return Err(AdminTokenError::Unusable(file));
+            }
             Err(cause) => return Err(AdminTokenError::File { path: file, doing: "read", cause }),
         };
         let token = text.trim_end_matches(['\r', '\n']);
@@ -160,7 +162,11 @@ pub async fn identify(app: &App, authorization: Option<&str>) -> Result<Caller, 
 ///
 /// # Errors
 /// [`NotIdentified`]
-pub async fn identify_at(app: &App, authorization: Option<&str>, resource: &WellKnown) -> Result<Caller, NotIdentified> {
+pub async fn identify_at(
+    app: &App,
+    authorization: Option<&str>,
+    resource: &WellKnown,
+) -> Result<Caller, NotIdentified> {
     let (scheme, token) = authorization.and_then(|a| a.split_once(' ')).ok_or(NotIdentified::NoToken)?;
     let token = token.trim();
     if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
@@ -173,7 +179,8 @@ pub async fn identify_at(app: &App, authorization: Option<&str>, resource: &Well
     if let Caller::Application { tenant_id, app_id, object_id, .. } = &caller {
         let tenant = app.directory.tenant(tenant_id).await.ok().flatten().ok_or(NotIdentified::WrongToken)?;
         let client = app.directory.client(&tenant, app_id).await.ok().flatten().ok_or(NotIdentified::WrongToken)?;
-        let there = client.registration.service_principal.as_ref().is_some_and(|s| s.enabled && s.object_id == *object_id);
+        let there =
+            client.registration.service_principal.as_ref().is_some_and(|s| s.enabled && s.object_id == *object_id);
         if !there || !client.registration.enabled {
             return Err(NotIdentified::WrongToken);
         }
@@ -231,6 +238,9 @@ mod tests {
             let error = AdminToken::open(folder.path(), Some(&named), false).unwrap_err().to_string();
             assert!(error.contains("mine") && (weak.is_empty() || !error.contains(weak)), "{error}");
         }
-        assert!(matches!(AdminToken::open(folder.path(), Some(&folder.path().join("none")), false), Err(AdminTokenError::File { .. })));
+        assert!(matches!(
+            AdminToken::open(folder.path(), Some(&folder.path().join("none")), false),
+            Err(AdminTokenError::File { .. })
+        ));
     }
 }

@@ -71,20 +71,98 @@ impl Key {
 
 /// Every setting of `serve`.
 pub static KEYS: [Key; 14] = [
-    Key { name: "listen", help: "address to listen on", accepted: "HOST:PORT, port 0 for a free one", default: "127.0.0.1:8443", many: false },
-    Key { name: "data", help: "folder for everything the service keeps", accepted: "a folder", default: "countersign-data", many: false },
-    Key { name: "database", help: "where the directory is kept", accepted: "sqlite:PATH", default: "sqlite:countersign.db in the data folder", many: false },
-    Key { name: "seed", help: "file with tenants and applications to create", accepted: "a YAML, JSON or JSON Lines file", default: "", many: false },
+    Key {
+        name: "listen",
+        help: "address to listen on",
+        accepted: "HOST:PORT, port 0 for a free one",
+        default: "127.0.0.1:8443",
+        many: false,
+    },
+    Key {
+        name: "data",
+        help: "folder for everything the service keeps",
+        accepted: "a folder",
+        default: "countersign-data",
+        many: false,
+    },
+    Key {
+        name: "database",
+        help: "where the directory is kept",
+        accepted: "sqlite:PATH",
+        default: "sqlite:countersign.db in the data folder",
+        many: false,
+    },
+    Key {
+        name: "seed",
+        help: "file with tenants and applications to create",
+        accepted: "a YAML, JSON or JSON Lines file",
+        default: "",
+        many: false,
+    },
     Key { name: "mode", help: "dev or production", accepted: "dev or production", default: "dev", many: false },
-    Key { name: "profile", help: "whose rules are in force", accepted: "entra or strict", default: "entra", many: false },
-    Key { name: "ready-file", help: "file to write when tokens can be issued", accepted: "a file", default: "", many: false },
-    Key { name: "tls", help: "HTTPS by the service's own CA, by given files, or not at all", accepted: "auto, off, or CERT,KEY (two PEM files)", default: "auto", many: false },
-    Key { name: "public-url", help: "URL under which clients reach the service", accepted: "https://HOST or https://HOST:PORT, without a path", default: "", many: true },
-    Key { name: "behind-proxy", help: "addresses whose X-Forwarded headers count", accepted: "CIDR, for example 10.0.0.0/8 or fd00::/8", default: "", many: true },
-    Key { name: "admin-token-file", help: "file with the administrator's token", accepted: "a file with one token", default: "admin-token in the data folder", many: false },
-    Key { name: "private-issuers", help: "whether keys of federated issuers are fetched from private addresses too", accepted: "refuse or allow", default: "refuse", many: false },
-    Key { name: "managed-identity", help: "application that answers as a managed identity of this machine, the first as the system-assigned one", accepted: "an application (client) id; in dev mode only", default: "", many: true },
-    Key { name: "config", help: "file with settings", accepted: "a TOML file", default: "countersign.toml in the working directory, if it is there", many: false },
+    Key {
+        name: "profile",
+        help: "whose rules are in force",
+        accepted: "entra or strict",
+        default: "entra",
+        many: false,
+    },
+    Key {
+        name: "ready-file",
+        help: "file to write when tokens can be issued",
+        accepted: "a file",
+        default: "",
+        many: false,
+    },
+    Key {
+        name: "tls",
+        help: "HTTPS by the service's own CA, by given files, or not at all",
+        accepted: "auto, off, or CERT,KEY (two PEM files)",
+        default: "auto",
+        many: false,
+    },
+    Key {
+        name: "public-url",
+        help: "URL under which clients reach the service",
+        accepted: "https://HOST or https://HOST:PORT, without a path",
+        default: "",
+        many: true,
+    },
+    Key {
+        name: "behind-proxy",
+        help: "addresses whose X-Forwarded headers count",
+        accepted: "CIDR, for example 10.0.0.0/8 or fd00::/8",
+        default: "",
+        many: true,
+    },
+    Key {
+        name: "admin-token-file",
+        help: "file with the administrator's token",
+        accepted: "a file with one token",
+        default: "admin-token in the data folder",
+        many: false,
+    },
+    Key {
+        name: "private-issuers",
+        help: "whether keys of federated issuers are fetched from private addresses too",
+        accepted: "refuse or allow",
+        default: "refuse",
+        many: false,
+    },
+    Key {
+        name: "managed-identity",
+        help: "application that answers as a managed identity of this machine, the first as the system-assigned one",
+        accepted: "an application (client) id; in dev mode only",
+        default: "",
+        many: true,
+    },
+    Key {
+        name: "config",
+        help: "file with settings",
+        accepted: "a TOML file",
+        default: "countersign.toml in the working directory, if it is there",
+        many: false,
+    },
 ];
 
 /// What settings are made of.
@@ -121,8 +199,11 @@ impl Sources {
         let file = match named {
             Some((path, origin)) => {
                 let path = PathBuf::from(path);
-                let text = std::fs::read_to_string(&path)
-                    .map_err(|cause| ConfigError::File { path: path.clone(), origin: Some(origin), cause: cause.to_string() })?;
+                let text = std::fs::read_to_string(&path).map_err(|cause| ConfigError::File {
+                    path: path.clone(),
+                    origin: Some(origin),
+                    cause: cause.to_string(),
+                })?;
                 Some((path, text))
             }
             None => {
@@ -131,7 +212,11 @@ impl Sources {
                     Ok(text) => Some((path.to_owned(), text)),
                     Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => None,
                     Err(cause) => {
-                        return Err(ConfigError::File { path: path.to_owned(), origin: None, cause: cause.to_string() });
+                        return Err(ConfigError::File {
+                            path: path.to_owned(),
+                            origin: None,
+                            cause: cause.to_string(),
+                        });
                     }
                 }
             }
@@ -347,7 +432,11 @@ impl Config {
 
     /// Every setting with value and origin, in the order of [`KEYS`].
     pub fn rows(&self) -> Vec<(&'static str, String, String)> {
-        fn row<T>(name: &'static str, setting: &Setting<T>, show: impl Fn(&T) -> String) -> (&'static str, String, String) {
+        fn row<T>(
+            name: &'static str,
+            setting: &Setting<T>,
+            show: impl Fn(&T) -> String,
+        ) -> (&'static str, String, String) {
             (name, show(&setting.value), setting.origin.to_string())
         }
         let path = |p: &Option<PathBuf>| p.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
@@ -364,7 +453,9 @@ impl Config {
             row("ready-file", &self.ready_file, path),
             row("tls", &self.tls, ToString::to_string),
             row("public-url", &self.public_urls, |u| u.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
-            row("behind-proxy", &self.behind_proxy, |n| n.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
+            row("behind-proxy", &self.behind_proxy, |n| {
+                n.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+            }),
             row("admin-token-file", &self.admin_token_file, |p| match p {
                 Some(path) => path.display().to_string(),
                 None => self.data.value.join("admin-token").display().to_string(),
@@ -405,13 +496,19 @@ impl Found {
                 values.insert(key.name, Given { values: given, origin: Origin::Environment(variable) });
             }
             if let Some(given) = sources.flags.get(key.name).filter(|v| !v.is_empty()) {
-                values.insert(key.name, Given { values: given.clone(), origin: Origin::Flag(format!("--{}", key.name)) });
+                values
+                    .insert(key.name, Given { values: given.clone(), origin: Origin::Flag(format!("--{}", key.name)) });
             }
         }
         Ok(Self { values })
     }
 
-    fn one<T>(&self, name: &'static str, setting: &mut Setting<T>, read: impl Fn(&str) -> Result<T, String>) -> Result<(), ConfigError> {
+    fn one<T>(
+        &self,
+        name: &'static str,
+        setting: &mut Setting<T>,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<(), ConfigError> {
         if let Some(given) = self.values.get(name)
             && let Some(value) = given.values.last()
         {
@@ -470,7 +567,8 @@ fn read_file(path: &Path, text: &str, out: &mut BTreeMap<&'static str, Given>) -
 }
 
 fn warnings(sources: &Sources) -> Vec<String> {
-    let known = |name: &str| KEYS.iter().any(|k| k.variable() == name) || sources.known_variables.iter().any(|k| k == name);
+    let known =
+        |name: &str| KEYS.iter().any(|k| k.variable() == name) || sources.known_variables.iter().any(|k| k == name);
     sources
         .environment
         .keys()
@@ -480,7 +578,10 @@ fn warnings(sources: &Sources) -> Vec<String> {
             let near = KEYS.iter().map(|k| (distance(&key, k.name), k)).min_by_key(|(d, _)| *d);
             match near {
                 Some((d, near)) if d <= 2 => {
-                    format!("the environment variable {name} is no setting and is ignored; did you mean {}?", near.variable())
+                    format!(
+                        "the environment variable {name} is no setting and is ignored; did you mean {}?",
+                        near.variable()
+                    )
                 }
                 _ => format!("the environment variable {name} is no setting and is ignored"),
             }
@@ -511,18 +612,33 @@ mod tests {
         let (config, warnings) = Config::load(&sources(&[("listen", "127.0.0.1:3")], &env, file)).unwrap();
         assert_eq!((config.listen.value.port, config.listen.origin.to_string()), (3, "--listen".to_owned()));
         assert_eq!((config.data.value, config.data.origin.to_string()), ("e".into(), "COUNTERSIGN_DATA".to_owned()));
-        assert_eq!((config.mode.value, config.mode.origin.to_string()), (Mode::Production, "countersign.toml:3".to_owned()));
+        assert_eq!(
+            (config.mode.value, config.mode.origin.to_string()),
+            (Mode::Production, "countersign.toml:3".to_owned())
+        );
         assert_eq!(config.tls.origin, Origin::Default);
         assert!(warnings.is_empty());
     }
 
     #[test]
     fn refusals_name_key_value_origin_and_what_is_accepted() {
-        for (name, value) in [("mode", "staging"), ("profile", "lenient"), ("tls", "sometimes"), ("listen", "here"), ("listen", ""), ("public-url", "https://"), ("behind-proxy", ""), ("database", "mysql://localhost/x")] {
+        for (name, value) in [
+            ("mode", "staging"),
+            ("profile", "lenient"),
+            ("tls", "sometimes"),
+            ("listen", "here"),
+            ("listen", ""),
+            ("public-url", "https://"),
+            ("behind-proxy", ""),
+            ("database", "mysql://localhost/x"),
+        ] {
             let error = Config::load(&sources(&[(name, value)], &[], "")).unwrap_err();
             let text = error.to_string();
             let accepted = KEYS.iter().find(|k| k.name == name).unwrap().accepted;
-            assert!(text.contains(&format!("--{name}")) && text.contains(&format!("'{value}'")) && text.contains(accepted), "{text}");
+            assert!(
+                text.contains(&format!("--{name}")) && text.contains(&format!("'{value}'")) && text.contains(accepted),
+                "{text}"
+            );
             assert!(error.is_usage());
         }
         let text = Config::load(&sources(&[], &[], "\n\nmode = 5\n")).unwrap_err().to_string();

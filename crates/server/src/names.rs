@@ -66,7 +66,8 @@ impl Names {
     /// The base URL that a request called us by, else the first one. `forwarded` is `X-Forwarded-Host`; it counts only when
     /// `peer` is a proxy of ours.
     pub fn base(&self, host: Option<&str>, forwarded: Option<&str>, peer: IpAddr) -> &Arc<str> {
-        let forwarded = forwarded.filter(|_| self.is_proxy(peer)).map(|f| f.split(',').next().unwrap_or_default().trim());
+        let forwarded =
+            forwarded.filter(|_| self.is_proxy(peer)).map(|f| f.split(',').next().unwrap_or_default().trim());
         forwarded.and_then(|f| self.find(f)).or_else(|| host.and_then(|h| self.find(h))).unwrap_or_else(|| self.first())
     }
 

@@ -83,9 +83,7 @@ pub fn prepare(config: &Config, names: &Names, now: UnixTime) -> Result<Option<R
             let (chain, key) = own(&folder, &subject_names(names), now)?;
             Ok(Some(Ready { config: server_config(chain, key, &folder.join(LEAF))?, ca_file: Some(folder.join(CA)) }))
         }
-        Tls::Files { certificate, key } => {
-            Ok(Some(Ready { config: from_files(certificate, key)?, ca_file: None }))
-        }
+        Tls::Files { certificate, key } => Ok(Some(Ready { config: from_files(certificate, key)?, ca_file: None })),
     }
 }
 
@@ -112,9 +110,15 @@ pub fn from_files(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, T
     };
     let Some(leaf) = certificates.certificates().find(|c| private.matches(c)) else {
         if certificates.certificates().next().is_none() {
-            return Err(content(certificate, "this holds no certificate; a PEM file with a CERTIFICATE block was expected"));
+            return Err(content(
+                certificate,
+                "this holds no certificate; a PEM file with a CERTIFICATE block was expected",
+            ));
         }
-        return Err(content(key, &format!("this private key does not belong to the certificate in {}", certificate.display())));
+        return Err(content(
+            key,
+            &format!("this private key does not belong to the certificate in {}", certificate.display()),
+        ));
     };
     let mut chain = vec![CertificateDer::from(leaf.der().to_vec())];
     let others = certificates.certificates().filter(|c| c.der() != leaf.der() && !c.self_signed());
@@ -127,7 +131,8 @@ fn server_config(
     key: PrivateKeyDer<'static>,
     named: &Path,
 ) -> Result<Arc<ServerConfig>, TlsError> {
-    let content = |e: rustls::Error| TlsError::Content { path: named.to_owned(), why: format!("it cannot be used for TLS: {e}") };
+    let content =
+        |e: rustls::Error| TlsError::Content { path: named.to_owned(), why: format!("it cannot be used for TLS: {e}") };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -161,8 +166,11 @@ fn own(
     names: &[String],
     now: UnixTime,
 ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
-    files::create_private_folder(folder)
-        .map_err(|cause| TlsError::File { path: folder.to_owned(), doing: "written", cause })?;
+    files::create_private_folder(folder).map_err(|cause| TlsError::File {
+        path: folder.to_owned(),
+        doing: "written",
+        cause,
+    })?;
     let ca = Pair::read(folder, CA, CA_KEY)?;
     let ca = match ca {
         Some(ca) if ca.certificate.valid_at(now) => ca,
@@ -175,7 +183,10 @@ fn own(
         Some(leaf) if leaf.serves(names, &ca, now) => leaf,
         _ => make_leaf(&ca, names, now)?.write(folder, LEAF, LEAF_KEY)?,
     };
-    let chain = vec![CertificateDer::from(leaf.certificate.der().to_vec()), CertificateDer::from(ca.certificate.der().to_vec())];
+    let chain = vec![
+        CertificateDer::from(leaf.certificate.der().to_vec()),
+        CertificateDer::from(ca.certificate.der().to_vec()),
+    ];
     Ok((chain, PrivatePkcs8KeyDer::from(leaf.key.serialize_der()).into()))
 }
 
@@ -200,7 +211,9 @@ impl Pair {
         let (Some(certificate_pem), Some(key_pem)) = (read(certificate)?, read(key)?) else { return Ok(None) };
         let damaged = |name: &str, what: &str| TlsError::Content {
             path: folder.join(name),
-            why: format!("this should hold {what} of the service's own CA and is damaged; remove the folder to have another CA made"),
+            why: format!(
+                "this should hold {what} of the service's own CA and is damaged; remove the folder to have another CA made"
+            ),
         };
         let key = KeyPair::from_pem(&key_pem).map_err(|_| damaged(key, "a private key"))?;
         let certificate = keyfile::read(certificate_pem.as_bytes(), None)
@@ -256,7 +269,9 @@ fn make_ca(now: UnixTime) -> Result<Pair, TlsError> {
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::OrganizationName, "Countersign");
     // Every installation has a CA of its own; the date tells two of them apart in a trust store.
-    params.distinguished_name.push(DnType::CommonName, format!("Countersign local CA {}", now.rfc3339().get(..10).unwrap_or_default()));
+    params
+        .distinguished_name
+        .push(DnType::CommonName, format!("Countersign local CA {}", now.rfc3339().get(..10).unwrap_or_default()));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     set_validity(&mut params, now.plus_secs(-DAY), now.plus_secs(CA_DAYS * DAY));
@@ -271,7 +286,9 @@ fn make_leaf(ca: &Pair, names: &[String], now: UnixTime) -> Result<Pair, TlsErro
         params.subject_alt_names.push(match name.parse::<IpAddr>() {
             Ok(ip) => SanType::IpAddress(ip),
             Err(_) => SanType::DnsName(
-                name.clone().try_into().map_err(|_| TlsError::Make(format!("'{name}' cannot stand in a certificate")))?,
+                name.clone()
+                    .try_into()
+                    .map_err(|_| TlsError::Make(format!("'{name}' cannot stand in a certificate")))?,
             ),
         });
     }
@@ -304,7 +321,11 @@ mod tests {
         let later = own(f, &names(&["localhost"]), NOW.plus_secs(380 * DAY)).unwrap().0;
         assert_ne!(later[0], more[0], "near its end");
         assert_eq!(later[1], first[1]);
-        assert_eq!(own(f, &names(&["localhost"]), NOW.plus_secs(-10 * DAY)).unwrap().0[1], first[1], "a clock set back");
+        assert_eq!(
+            own(f, &names(&["localhost"]), NOW.plus_secs(-10 * DAY)).unwrap().0[1],
+            first[1],
+            "a clock set back"
+        );
         for key in [CA_KEY, LEAF_KEY] {
             assert_eq!(files::owner_only(&f.join(key)), Ok(()), "{key}");
         }

@@ -92,6 +92,7 @@ fn params(spec: &Spec<'_>) -> CertificateParams {
 /// PEM with lines of 64 characters.
 pub fn pem(label: &str, der: &[u8]) -> String {
     let body = countersign_core::encoding::encode_base64(der);
-    let lines: Vec<&str> = body.as_bytes().chunks(64).map(|l| std::str::from_utf8(l).expect("base64 is ASCII")).collect();
+    let lines: Vec<&str> =
+        body.as_bytes().chunks(64).map(|l| std::str::from_utf8(l).expect("base64 is ASCII")).collect();
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }

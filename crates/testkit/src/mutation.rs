@@ -36,11 +36,7 @@ fn in_seconds(s: &Scenario, seconds: i64) -> String {
 
 /// Registers a certificate with this validity instead, around the same key.
 fn register_with_validity(s: &mut Scenario, from: i64, until: i64) {
-    let spec = Spec {
-        not_before: UnixTime::from_secs(from),
-        not_after: UnixTime::from_secs(until),
-        ..Spec::default()
-    };
+    let spec = Spec { not_before: UnixTime::from_secs(from), not_after: UnixTime::from_secs(until), ..Spec::default() };
     s.signer = Identity::rsa(0, &spec);
     let certificate = s.signer.certificate.clone();
     s.registration = Some(registration(vec![key_credential(&certificate, 1)]));

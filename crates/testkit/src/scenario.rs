@@ -69,7 +69,8 @@ impl Scenario {
         let signer = Identity::rsa(0, &Spec::default());
         let certificate = signer.certificate.clone();
         let now = NOW.secs();
-        let pairs = |list: &[(&str, String)]| list.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect::<Vec<_>>();
+        let pairs =
+            |list: &[(&str, String)]| list.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect::<Vec<_>>();
         Self {
             header: pairs(&[
                 ("alg", text("PS256")),

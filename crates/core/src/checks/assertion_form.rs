@@ -40,7 +40,8 @@ pub fn segments_encoding(facts: &Facts<'_>) -> Outcome {
     for (name, segment) in jwt.compact.segments() {
         let o = segment.oddities;
         let padding_matters = facts.profile.segments == SegmentRule::Canonical;
-        let broken = o.standard_alphabet || o.white_space || o.trailing_bits || o.wrong_padding || (o.padded && padding_matters);
+        let broken =
+            o.standard_alphabet || o.white_space || o.trailing_bits || o.wrong_padding || (o.padded && padding_matters);
         if broken {
             return Outcome::Refuse(Reason::SegmentEncoding { segment: name.name(), oddities: o });
         }

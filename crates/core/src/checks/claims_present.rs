@@ -15,7 +15,9 @@ pub fn claims_present(facts: &Facts<'_>) -> Outcome {
         "iss" => is_empty(&c.iss),
         "sub" => is_empty(&c.sub),
         "jti" => is_empty(&c.jti) && !federated,
-        "aud" => c.aud == Audience::Absent || c.aud == Audience::One(String::new()) || c.aud == Audience::Many(Vec::new()),
+        "aud" => {
+            c.aud == Audience::Absent || c.aud == Audience::One(String::new()) || c.aud == Audience::Many(Vec::new())
+        }
         "exp" => c.exp.is_absent(),
         "nbf" => c.nbf.is_absent(),
         "iat" => c.iat.is_absent(),

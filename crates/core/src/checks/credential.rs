@@ -12,7 +12,9 @@ pub fn one_credential(facts: &Facts<'_>) -> Outcome {
     match &request.basic {
         Some(Err(_)) => return Outcome::Refuse(Reason::BasicMalformed),
         Some(Ok(basic)) => {
-            let other = request.given("client_id").is_some_and(|id| !basic.client_ids.iter().any(|b| b.eq_ignore_ascii_case(id)));
+            let other = request
+                .given("client_id")
+                .is_some_and(|id| !basic.client_ids.iter().any(|b| b.eq_ignore_ascii_case(id)));
             if other {
                 return Outcome::Refuse(Reason::BasicOtherClient);
             }

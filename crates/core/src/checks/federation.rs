@@ -28,7 +28,10 @@ pub fn credential_matches(facts: &Facts<'_>) -> Outcome {
 ///
 /// # Errors
 /// The [`Reason`] that names the first member that differs.
-pub fn matching<'a>(jwt: &UnverifiedJwt, credentials: &'a [FederatedCredential]) -> Result<&'a FederatedCredential, Reason> {
+pub fn matching<'a>(
+    jwt: &UnverifiedJwt,
+    credentials: &'a [FederatedCredential],
+) -> Result<&'a FederatedCredential, Reason> {
     let iss = jwt.claims.iss.text().unwrap_or_default();
     let sub = jwt.claims.sub.text().unwrap_or_default();
     let audiences: &[String] = match &jwt.claims.aud {

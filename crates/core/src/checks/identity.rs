@@ -26,5 +26,8 @@ pub fn subject_is_issuer(facts: &Facts<'_>) -> Outcome {
         return Outcome::NotApplicable;
     }
     let (Some(iss), Some(sub)) = (jwt.claims.iss.text(), jwt.claims.sub.text()) else { return Outcome::NotApplicable };
-    Outcome::refuse_if(!sub.eq_ignore_ascii_case(iss), || Reason::SubjectMismatch { iss: iss.to_owned(), sub: sub.to_owned() })
+    Outcome::refuse_if(!sub.eq_ignore_ascii_case(iss), || Reason::SubjectMismatch {
+        iss: iss.to_owned(),
+        sub: sub.to_owned(),
+    })
 }

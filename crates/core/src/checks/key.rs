@@ -257,7 +257,12 @@ mod tests {
     #[test]
     fn kid_is_read_in_every_spelling_of_a_digest() {
         let digest = encoding::decode_hex("84E05C1D98BCE3A5421D225B140B36E86A3D5534").unwrap();
-        for kid in ["84E05C1D98BCE3A5421D225B140B36E86A3D5534", "84e05c1d98bce3a5421d225b140b36e86a3d5534", "hOBcHZi846VCHSJbFAs26Go9VTQ", "hOBcHZi846VCHSJbFAs26Go9VTQ="] {
+        for kid in [
+            "84E05C1D98BCE3A5421D225B140B36E86A3D5534",
+            "84e05c1d98bce3a5421d225b140b36e86a3d5534",
+            "hOBcHZi846VCHSJbFAs26Go9VTQ",
+            "hOBcHZi846VCHSJbFAs26Go9VTQ=",
+        ] {
             assert!(kid_spells(kid, &digest), "{kid}");
         }
         assert!(!kid_spells("my-key-1", &digest));

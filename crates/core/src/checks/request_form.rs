@@ -42,11 +42,17 @@ pub fn scope_form(facts: &Facts<'_>) -> Outcome {
     let Some(request) = facts.request else { return Outcome::Undecided(Needed::TokenRequest) };
     if request.version == EndpointVersion::V1 {
         // What v1.0 answers without `resource` is not on record; the wording for a missing parameter fits.
-        return Outcome::refuse_if(request.given("resource").is_none(), || Reason::ParameterMissing { name: "resource" });
+        return Outcome::refuse_if(request.given("resource").is_none(), || Reason::ParameterMissing {
+            name: "resource",
+        });
     }
     if request.given("scope").is_none() {
         let at_v2 = request.given("resource").is_some();
-        return Outcome::Refuse(if at_v2 { Reason::ResourceParameterAtV2 } else { Reason::ParameterMissing { name: "scope" } });
+        return Outcome::Refuse(if at_v2 {
+            Reason::ResourceParameterAtV2
+        } else {
+            Reason::ParameterMissing { name: "scope" }
+        });
     }
     if request.given("resource").is_some() {
         return Outcome::Refuse(Reason::ResourceParameterAtV2);
@@ -61,7 +67,9 @@ pub fn scope_form(facts: &Facts<'_>) -> Outcome {
         return Outcome::Refuse(Reason::ScopeMalformed { received: received() });
     }
     match scopes[1..].iter().find(|s| resource_of_scope(s) != Some(resource)) {
-        Some(other) if resource_of_scope(other).is_none() => Outcome::Refuse(Reason::ScopeNotDefault { received: received() }),
+        Some(other) if resource_of_scope(other).is_none() => {
+            Outcome::Refuse(Reason::ScopeNotDefault { received: received() })
+        }
         Some(_) => Outcome::Refuse(Reason::ScopeManyResources { received: received() }),
         None => Outcome::Pass,
     }

@@ -33,7 +33,9 @@ pub fn known(facts: &Facts<'_>) -> Outcome {
 
 /// A resource that requires assignment gets only clients with an app role (AADSTS501051).
 pub fn role_held(facts: &Facts<'_>) -> Outcome {
-    let (Lookup::Found(resource), Some(client)) = (facts.resource, facts.client()) else { return Outcome::NotApplicable };
+    let (Lookup::Found(resource), Some(client)) = (facts.resource, facts.client()) else {
+        return Outcome::NotApplicable;
+    };
     Outcome::refuse_if(resource.assignment_required && resource.roles.is_empty(), || Reason::RoleRequired {
         app_id: client.app_id.clone(),
         name: client.display_name.clone(),

@@ -28,7 +28,9 @@ pub fn matches(facts: &Facts<'_>) -> Outcome {
 pub fn matching_key_id(facts: &Facts<'_>) -> Option<String> {
     let client = facts.client()?;
     let matching = |p: &&crate::registration::PasswordCredential| {
-        p.start <= facts.now && facts.now <= p.end && facts.secret_digests.iter().any(|d| bool::from(d.ct_eq(&p.digest)))
+        p.start <= facts.now
+            && facts.now <= p.end
+            && facts.secret_digests.iter().any(|d| bool::from(d.ct_eq(&p.digest)))
     };
     client.password_credentials.iter().find(matching).map(|p| p.key_id.clone())
 }

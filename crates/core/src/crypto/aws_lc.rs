@@ -9,9 +9,8 @@ use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    self as lib, EcdsaKeyPair, EcdsaSigningAlgorithm, EcdsaVerificationAlgorithm, KeyPair as _,
-    ParsedPublicKey, RsaEncoding, RsaKeyPair, RsaParameters, RsaPublicKeyComponents,
-    UnparsedPublicKey,
+    self as lib, EcdsaKeyPair, EcdsaSigningAlgorithm, EcdsaVerificationAlgorithm, KeyPair as _, ParsedPublicKey,
+    RsaEncoding, RsaKeyPair, RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey,
 };
 
 use super::{KeyError, Provider, Sign, SignError, Verify, VerifyError, check_strength};
@@ -29,9 +28,7 @@ impl Provider for AwsLc {
         match key {
             PublicKey::Rsa(_) => RsaVerifier::new(key).map(|v| Arc::new(v) as _),
             PublicKey::Ec { .. } => EcVerifier::new(key).map(|v| Arc::new(v) as _),
-            PublicKey::Ed25519(_) | PublicKey::Other { .. } => {
-                Err(KeyError::Unsupported(key.kind()))
-            }
+            PublicKey::Ed25519(_) | PublicKey::Other { .. } => Err(KeyError::Unsupported(key.kind())),
         }
     }
 
@@ -39,34 +36,19 @@ impl Provider for AwsLc {
         check_strength(key.public_key())?;
         match key.public_key() {
             PublicKey::Rsa(_) => {
-                let pair =
-                    RsaKeyPair::from_pkcs8(key.pkcs8_der()).map_err(|_| KeyError::Malformed)?;
+                let pair = RsaKeyPair::from_pkcs8(key.pkcs8_der()).map_err(|_| KeyError::Malformed)?;
                 // A file can claim any public key; the one that counts belongs to the private numbers.
-                if PublicKey::from_pkcs1(pair.public_key().as_ref()).as_ref()
-                    != Some(key.public_key())
-                {
+                if PublicKey::from_pkcs1(pair.public_key().as_ref()).as_ref() != Some(key.public_key()) {
                     return Err(KeyError::Malformed);
                 }
-                Ok(Box::new(RsaSigner {
-                    pair,
-                    public: key.public_key().clone(),
-                    random: SystemRandom::new(),
-                }))
+                Ok(Box::new(RsaSigner { pair, public: key.public_key().clone(), random: SystemRandom::new() }))
             }
             PublicKey::Ec { curve, .. } => {
-                let algorithm = signing_algorithm(curve)
-                    .ok_or(KeyError::Unsupported(key.public_key().kind()))?;
-                let pair = EcdsaKeyPair::from_pkcs8(algorithm, key.pkcs8_der())
-                    .map_err(|_| KeyError::Malformed)?;
-                Ok(Box::new(EcSigner {
-                    pair,
-                    public: key.public_key().clone(),
-                    random: SystemRandom::new(),
-                }))
+                let algorithm = signing_algorithm(curve).ok_or(KeyError::Unsupported(key.public_key().kind()))?;
+                let pair = EcdsaKeyPair::from_pkcs8(algorithm, key.pkcs8_der()).map_err(|_| KeyError::Malformed)?;
+                Ok(Box::new(EcSigner { pair, public: key.public_key().clone(), random: SystemRandom::new() }))
             }
-            PublicKey::Ed25519(_) | PublicKey::Other { .. } => {
-                Err(KeyError::Unsupported(key.public_key().kind()))
-            }
+            PublicKey::Ed25519(_) | PublicKey::Other { .. } => Err(KeyError::Unsupported(key.public_key().kind())),
         }
     }
 }
@@ -84,9 +66,7 @@ impl AwsLc {
             4096 => KeySize::Rsa4096,
             8192 => KeySize::Rsa8192,
             _ => {
-                return Err(KeyError::Unsupported(
-                    "an RSA key of another size than 2048, 3072, 4096 or 8192 bits",
-                ));
+                return Err(KeyError::Unsupported("an RSA key of another size than 2048, 3072, 4096 or 8192 bits"));
             }
         };
         let failed = KeyError::Unsupported("making a key on this machine");
@@ -100,8 +80,7 @@ impl AwsLc {
     /// # Errors
     /// [`KeyError::Unsupported`] for curves without an ES* algorithm or when the library failed.
     pub fn generate_ec(&self, curve: &Curve) -> Result<PrivateKey, KeyError> {
-        let algorithm =
-            signing_algorithm(curve).ok_or(KeyError::Unsupported("EC on another curve"))?;
+        let algorithm = signing_algorithm(curve).ok_or(KeyError::Unsupported("EC on another curve"))?;
         let failed = KeyError::Unsupported("making a key on this machine");
         let pair = EcdsaKeyPair::generate(algorithm).map_err(|_| failed)?;
         let der = pair.to_pkcs8v1().map_err(|_| failed)?;
@@ -167,18 +146,10 @@ impl RsaVerifier {
         };
         // The library bounds the cost of verifying by 33 bits of exponent; what it refuses is never verified.
         if key.exponent().is_none_or(|e| e >> 33 != 0) {
-            return Err(KeyError::Unsupported(
-                "an RSA public exponent above 33 bits",
-            ));
+            return Err(KeyError::Unsupported("an RSA public exponent above 33 bits"));
         }
-        let verifier = Self {
-            n: rsa.n.clone(),
-            e: rsa.e.clone(),
-            parsed: Default::default(),
-        };
-        verifier
-            .key(0, &lib::RSA_PKCS1_2048_8192_SHA256)
-            .ok_or(KeyError::Malformed)?;
+        let verifier = Self { n: rsa.n.clone(), e: rsa.e.clone(), parsed: Default::default() };
+        verifier.key(0, &lib::RSA_PKCS1_2048_8192_SHA256).ok_or(KeyError::Malformed)?;
         Ok(verifier)
     }
 
@@ -187,10 +158,7 @@ impl RsaVerifier {
         if let Some(key) = cell.get() {
             return Some(key);
         }
-        let components = RsaPublicKeyComponents {
-            n: self.n.as_slice(),
-            e: self.e.as_slice(),
-        };
+        let components = RsaPublicKeyComponents { n: self.n.as_slice(), e: self.e.as_slice() };
         let key = components.to_parsed_public_key(parameters).ok()?;
         Some(cell.get_or_init(|| key))
     }
@@ -199,10 +167,7 @@ impl RsaVerifier {
         if signature.len() == self.n.len() {
             Ok(())
         } else {
-            Err(VerifyError::WrongLength {
-                expected: self.n.len(),
-                received: signature.len(),
-            })
+            Err(VerifyError::WrongLength { expected: self.n.len(), received: signature.len() })
         }
     }
 }
@@ -212,16 +177,10 @@ impl Verify for RsaVerifier {
         let (index, parameters) = rsa_parameters(alg).ok_or(VerifyError::AlgKeyMismatch)?;
         self.check_length(signature)?;
         let key = self.key(index, parameters).ok_or(VerifyError::Mismatch)?;
-        key.verify_sig(message, signature)
-            .map_err(|_| VerifyError::Mismatch)
+        key.verify_sig(message, signature).map_err(|_| VerifyError::Mismatch)
     }
 
-    fn verify_certificate(
-        &self,
-        oid: &str,
-        message: &[u8],
-        signature: &[u8],
-    ) -> Result<(), VerifyError> {
+    fn verify_certificate(&self, oid: &str, message: &[u8], signature: &[u8]) -> Result<(), VerifyError> {
         // RFC 4055 §5; SHA-1 certificates of old internal authorities still turn up in chains people hand in.
         let parameters = match oid {
             "1.2.840.113549.1.1.11" => &lib::RSA_PKCS1_2048_8192_SHA256,
@@ -231,13 +190,8 @@ impl Verify for RsaVerifier {
             _ => return Err(VerifyError::AlgKeyMismatch),
         };
         self.check_length(signature)?;
-        let components = RsaPublicKeyComponents {
-            n: self.n.as_slice(),
-            e: self.e.as_slice(),
-        };
-        components
-            .verify(parameters, message, signature)
-            .map_err(|_| VerifyError::Mismatch)
+        let components = RsaPublicKeyComponents { n: self.n.as_slice(), e: self.e.as_slice() };
+        components.verify(parameters, message, signature).map_err(|_| VerifyError::Mismatch)
     }
 }
 
@@ -263,12 +217,7 @@ impl EcVerifier {
         };
         let parsed = ParsedPublicKey::new(algorithm, point).map_err(|_| KeyError::Malformed)?;
         let length = 2 * curve.coordinate_length().ok_or(unsupported)?;
-        Ok(Self {
-            curve: curve.clone(),
-            alg,
-            length,
-            parsed,
-        })
+        Ok(Self { curve: curve.clone(), alg, length, parsed })
     }
 }
 
@@ -278,22 +227,12 @@ impl Verify for EcVerifier {
             return Err(VerifyError::AlgKeyMismatch);
         }
         if signature.len() != self.length {
-            return Err(VerifyError::WrongLength {
-                expected: self.length,
-                received: signature.len(),
-            });
+            return Err(VerifyError::WrongLength { expected: self.length, received: signature.len() });
         }
-        self.parsed
-            .verify_sig(message, signature)
-            .map_err(|_| VerifyError::Mismatch)
+        self.parsed.verify_sig(message, signature).map_err(|_| VerifyError::Mismatch)
     }
 
-    fn verify_certificate(
-        &self,
-        oid: &str,
-        message: &[u8],
-        signature: &[u8],
-    ) -> Result<(), VerifyError> {
+    fn verify_certificate(&self, oid: &str, message: &[u8], signature: &[u8]) -> Result<(), VerifyError> {
         // RFC 5758 §3.2: any hash may meet any curve.
         let algorithm: &'static EcdsaVerificationAlgorithm = match (&self.curve, oid) {
             (Curve::P256, "1.2.840.10045.4.3.2") => &lib::ECDSA_P256_SHA256_ASN1,
@@ -321,13 +260,9 @@ struct RsaSigner {
 
 impl Sign for RsaSigner {
     fn sign(&self, alg: Alg, message: &[u8]) -> Result<Vec<u8>, SignError> {
-        let encoding = rsa_encoding(alg).ok_or(SignError::AlgKeyMismatch {
-            key: self.public.kind(),
-        })?;
+        let encoding = rsa_encoding(alg).ok_or(SignError::AlgKeyMismatch { key: self.public.kind() })?;
         let mut signature = vec![0; self.pair.public_modulus_len()];
-        self.pair
-            .sign(encoding, &self.random, message, &mut signature)
-            .map_err(|_| SignError::Failed)?;
+        self.pair.sign(encoding, &self.random, message, &mut signature).map_err(|_| SignError::Failed)?;
         Ok(signature)
     }
 
@@ -345,14 +280,9 @@ struct EcSigner {
 impl Sign for EcSigner {
     fn sign(&self, alg: Alg, message: &[u8]) -> Result<Vec<u8>, SignError> {
         if !self.public.fits(alg) {
-            return Err(SignError::AlgKeyMismatch {
-                key: self.public.kind(),
-            });
+            return Err(SignError::AlgKeyMismatch { key: self.public.kind() });
         }
-        let signature = self
-            .pair
-            .sign(&self.random, message)
-            .map_err(|_| SignError::Failed)?;
+        let signature = self.pair.sign(&self.random, message).map_err(|_| SignError::Failed)?;
         Ok(signature.as_ref().to_vec())
     }
 

@@ -43,8 +43,7 @@ const fn is_format_character(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
-const CERTIFICATE_DOCS: &str =
-    "Review the documentation at https://docs.microsoft.com/azure/active-directory/develop/active-directory-certificate-credentials .";
+const CERTIFICATE_DOCS: &str = "Review the documentation at https://docs.microsoft.com/azure/active-directory/develop/active-directory-certificate-credentials .";
 
 /// The headline for a key that was found and does not verify is not on record: the bracket is recorded with AADSTS50013
 /// since 2022, the headline is the documented one of AADSTS700027.
@@ -53,7 +52,9 @@ const SIGNATURE_HEADLINE: &str = "Client assertion failed signature validation."
 #[expect(clippy::too_many_lines, reason = "one arm for each reason: the match is the list")]
 fn wording(reason: &Reason) -> String {
     match reason {
-        Reason::ParameterMissing { name } => format!("The request body must contain the following parameter: '{name}'."),
+        Reason::ParameterMissing { name } => {
+            format!("The request body must contain the following parameter: '{name}'.")
+        }
         Reason::ParameterRepeated { .. }
         | Reason::TooManyParameters { .. }
         | Reason::CredentialTwice
@@ -94,9 +95,11 @@ fn wording(reason: &Reason) -> String {
              the tenant.",
             clean(received)
         ),
-        Reason::TenantShared { .. } => "The grant type is not supported over the /common or /consumers endpoints. Please \
+        Reason::TenantShared { .. } => {
+            "The grant type is not supported over the /common or /consumers endpoints. Please \
                                         use the /organizations or tenant-specific endpoint."
-            .to_owned(),
+                .to_owned()
+        }
         Reason::TenantNotNamed => "No tenant-identifying information found in either the request or implied by any \
                                    provided credentials."
             .to_owned(),
@@ -171,7 +174,9 @@ fn wording(reason: &Reason) -> String {
              (up to 10) in token certificate are: {}.",
             subjects.iter().take(10).map(|s| clean(s)).collect::<Vec<_>>().join(", ")
         ),
-        Reason::ChainOutsideValidity => "The provided certificate is not within its specified validity window.".to_owned(),
+        Reason::ChainOutsideValidity => {
+            "The provided certificate is not within its specified validity window.".to_owned()
+        }
         Reason::CertificateRevoked => "Certificate has been revoked.".to_owned(),
         Reason::AudienceWrong { .. } => {
             format!("Client assertion audience claim does not match Realm issuer. {CERTIFICATE_DOCS}")
@@ -183,9 +188,9 @@ fn wording(reason: &Reason) -> String {
         Reason::OutsideValidity { now, from, until } => not_in_range(*now, *from, *until),
         Reason::LifetimeTooLong { now, until, .. } => not_in_range(*now, None, *until),
         Reason::Replayed { .. } => "Client assertion was used before.".to_owned(),
-        Reason::ClientMismatch { .. } => format!(
-            "Client assertion application identifier doesn't match 'client_id' parameter. {CERTIFICATE_DOCS}"
-        ),
+        Reason::ClientMismatch { .. } => {
+            format!("Client assertion application identifier doesn't match 'client_id' parameter. {CERTIFICATE_DOCS}")
+        }
         Reason::SubjectMismatch { .. } => "Subject mismatches Issuer claim in the client assertion.".to_owned(),
         Reason::SecretWrong { app_id } => format!(
             "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not \
@@ -198,11 +203,9 @@ fn wording(reason: &Reason) -> String {
              https://aka.ms/certCreds.",
             clean(app_id)
         ),
-        Reason::FederationNotConfigured { app_id, name } => format!(
-            "The client '{}'({}) has no configured federated identity credentials.",
-            clean(app_id),
-            clean(name)
-        ),
+        Reason::FederationNotConfigured { app_id, name } => {
+            format!("The client '{}'({}) has no configured federated identity credentials.", clean(app_id), clean(name))
+        }
         // The tail of 700211 and 700212 is not on record; it is 700213's.
         Reason::FederatedIssuer { received } => no_federated_record("issuer", received),
         Reason::FederatedSubject { received, .. } => no_federated_record("subject", received),
@@ -320,7 +323,11 @@ mod tests {
         };
         let recorded = "AADSTS700027: The certificate with identifier used to sign the client assertion is not registered on application. [Reason - The key was not found., Please visit the Azure Portal, Graph Explorer or directly use MS Graph to see configured keys for app Id '8b76b6d9-4732-4558-a4b5-40d5ff2ed6ef'. Review the documentation at https://docs.microsoft.com/en-us/graph/deployments to determine the corresponding service endpoint and https://docs.microsoft.com/en-us/graph/api/application-get?view=graph-rest-1.0&tabs=http to build a query request URL, such as 'https://graph.microsoft.com/beta/applications/8b76b6d9-4732-4558-a4b5-40d5ff2ed6ef']. Trace ID: 40dccc8c-276d-4927-b6e0-583bf24f9000 Correlation ID: 55f49a48-adab-4470-b42d-f100f63bc15d Timestamp: 2026-06-09 14:01:21Z";
         let whole = description(&reason)
-            + &tail("40dccc8c-276d-4927-b6e0-583bf24f9000", "55f49a48-adab-4470-b42d-f100f63bc15d", UnixTime::from_secs(1_781_013_681));
+            + &tail(
+                "40dccc8c-276d-4927-b6e0-583bf24f9000",
+                "55f49a48-adab-4470-b42d-f100f63bc15d",
+                UnixTime::from_secs(1_781_013_681),
+            );
         assert_eq!(whole, recorded);
     }
 

@@ -72,9 +72,10 @@ impl NumericDate {
         }
         match text.parse::<f64>() {
             // Microseconds keep the fraction; f64 is exact far beyond any date, and `as` saturates at the ends.
-            Ok(secs) if secs.is_finite() => {
-                at(UnixTime::from_micros((secs * 1e6) as i64), if quoted { NumericForm::Text } else { NumericForm::Fraction })
-            }
+            Ok(secs) if secs.is_finite() => at(
+                UnixTime::from_micros((secs * 1e6) as i64),
+                if quoted { NumericForm::Text } else { NumericForm::Fraction },
+            ),
             _ => unreadable(),
         }
     }
@@ -191,7 +192,15 @@ mod tests {
 
     #[test]
     fn tells_unreadable_from_absent() {
-        for json in [r#"{"nbf":"tomorrow"}"#, r#"{"nbf":true}"#, r#"{"nbf":null}"#, r#"{"nbf":"1e999"}"#, r#"{"nbf":"inf"}"#, r#"{"nbf":""}"#, r#"{"nbf":1e999}"#] {
+        for json in [
+            r#"{"nbf":"tomorrow"}"#,
+            r#"{"nbf":true}"#,
+            r#"{"nbf":null}"#,
+            r#"{"nbf":"1e999"}"#,
+            r#"{"nbf":"inf"}"#,
+            r#"{"nbf":""}"#,
+            r#"{"nbf":1e999}"#,
+        ] {
             let c = UnverifiedClaims::read(json.as_bytes()).unwrap();
             assert!(matches!(c.nbf, NumericDate::Unreadable { .. }), "{json}");
         }

@@ -96,8 +96,8 @@ impl Compact {
             return Err(CompactError::Segments { found: text.split('.').count() });
         };
         let segment = |name, span: Range<usize>| {
-            let decoded =
-                encoding::decode_base64(&text[span.clone()]).map_err(|error| CompactError::Base64 { segment: name, error })?;
+            let decoded = encoding::decode_base64(&text[span.clone()])
+                .map_err(|error| CompactError::Base64 { segment: name, error })?;
             Ok(Segment { span, bytes: decoded.bytes, oddities: decoded.oddities })
         };
         Ok(Self {
@@ -164,7 +164,10 @@ mod tests {
         assert_eq!(Compact::read("a.b.c.d.e").err(), Some(CompactError::Segments { found: 5 }));
         assert!(matches!(
             Compact::read("eyJh.e%0.AQID"),
-            Err(CompactError::Base64 { segment: SegmentName::Payload, error: DecodeError::Character { offset: 1, .. } })
+            Err(CompactError::Base64 {
+                segment: SegmentName::Payload,
+                error: DecodeError::Character { offset: 1, .. }
+            })
         ));
         assert!(matches!(Compact::read(&"a".repeat(MAX_ASSERTION + 1)), Err(CompactError::TooLong { .. })));
     }

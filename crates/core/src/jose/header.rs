@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn reads_thumbprints_in_every_alphabet() {
-        let header = UnverifiedHeader::read(br#"{"alg":"PS256","x5t":"+/8AEA==","x5t#S256":"-_8AEA","kid":5}"#).unwrap();
+        let header =
+            UnverifiedHeader::read(br#"{"alg":"PS256","x5t":"+/8AEA==","x5t#S256":"-_8AEA","kid":5}"#).unwrap();
         assert_eq!(header.x5t.as_ref().and_then(|t| t.bytes()), Some(&[0xfb, 0xff, 0, 0x10][..]));
         assert_eq!(header.x5t_s256.as_ref().and_then(|t| t.bytes()), Some(&[0xfb, 0xff, 0, 0x10][..]));
         assert_eq!(header.kid, Field::OtherType("number"));

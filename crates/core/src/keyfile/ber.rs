@@ -38,10 +38,7 @@ fn plain_safe_to_der(safe: &[u8]) -> Option<Vec<u8>> {
     let octets = body.expect(tag::CONTEXT_0)?.reader().octets()?;
     let octets = der::write(tag::OCTET_STRING, &[&to_der(octets)?]);
     let content = der::write(tag::CONTEXT_0, &[&octets]);
-    Some(der::write(
-        tag::SEQUENCE,
-        &[&der::write_oid(OID_DATA)?, &content],
-    ))
+    Some(der::write(tag::SEQUENCE, &[&der::write_oid(OID_DATA)?, &content]))
 }
 
 enum Value<'a> {
@@ -69,9 +66,7 @@ impl Value<'_> {
                     && matches!(children.as_slice(), [a, b, Self::Constructed(tag::CONTEXT_0, pieces)]
                         if a.tag() == tag::OID && b.tag() == tag::SEQUENCE && pieces.iter().all(Self::is_octets));
                 let mut parts: Vec<Vec<u8>> = children.iter().map(Self::encode).collect();
-                if encrypted_content
-                    && let (Some(last), Some(part)) = (children.last(), parts.last_mut())
-                {
+                if encrypted_content && let (Some(last), Some(part)) = (children.last(), parts.last_mut()) {
                     let mut joined = Vec::new();
                     last.join(&mut joined);
                     // [0] IMPLICIT OCTET STRING, primitive (RFC 5652 §6.1).
@@ -134,14 +129,7 @@ pub(super) fn from_der(bytes: &[u8]) -> Vec<u8> {
     fn write(value: &Value<'_>, out: &mut Vec<u8>) {
         match value {
             Value::Primitive(tag @ (tag::OCTET_STRING | 0x80), contents) if contents.len() > 8 => {
-                out.extend([
-                    if *tag == 0x80 {
-                        0xA0
-                    } else {
-                        CONSTRUCTED_OCTETS
-                    },
-                    0x80,
-                ]);
+                out.extend([if *tag == 0x80 { 0xA0 } else { CONSTRUCTED_OCTETS }, 0x80]);
                 for piece in contents.chunks(1000) {
                     out.extend(der::write(tag::OCTET_STRING, &[piece]));
                 }

@@ -38,16 +38,11 @@ pub(super) fn decode(text: &str) -> Option<(Vec<u8>, bool)> {
     if joined.len() < 40 {
         return None;
     }
-    let hex = joined
-        .strip_prefix("0x")
-        .or_else(|| joined.strip_prefix("0X"))
-        .unwrap_or(&joined);
+    let hex = joined.strip_prefix("0x").or_else(|| joined.strip_prefix("0X")).unwrap_or(&joined);
     if hex.starts_with("30")
         && let Some(bytes) = encoding::decode_hex_separated(hex)
     {
         return Some((bytes, true));
     }
-    encoding::decode_base64(&joined)
-        .ok()
-        .map(|d| (d.bytes, false))
+    encoding::decode_base64(&joined).ok().map(|d| (d.bytes, false))
 }

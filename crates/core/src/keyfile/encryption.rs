@@ -45,13 +45,7 @@ impl Encryption {
 
     /// A protection that is only named.
     pub(super) fn other(oid: String, name: String) -> Self {
-        Self {
-            oid,
-            name,
-            iterations: None,
-            legacy: false,
-            memory: None,
-        }
+        Self { oid, name, iterations: None, legacy: false, memory: None }
     }
 
     /// Reads an AlgorithmIdentifier's contents.
@@ -100,21 +94,13 @@ impl Encryption {
                     p.any()?;
                 }
                 let prf = p.sequence().and_then(|mut s| s.oid());
-                (
-                    format!("PBKDF2-HMAC-{}", prf_name(prf.as_deref())),
-                    Some(iterations),
-                    None,
-                )
+                (format!("PBKDF2-HMAC-{}", prf_name(prf.as_deref())), Some(iterations), None)
             }
             "1.3.6.1.4.1.11591.4.11" => {
                 p.octets()?;
                 let (n, r, lanes) = (p.u64()?, p.u64()?, p.u64()?);
                 let memory = n.saturating_mul(r).saturating_mul(128);
-                (
-                    "scrypt".to_owned(),
-                    Some(n.saturating_mul(lanes)),
-                    Some(memory),
-                )
+                ("scrypt".to_owned(), Some(n.saturating_mul(lanes)), Some(memory))
             }
             other => (other.to_owned(), None, None),
         };
@@ -131,13 +117,7 @@ impl Encryption {
             other => other,
         };
         let name = format!("PBES2 ({kdf_name}, {cipher})");
-        Some(Self {
-            oid: oid.to_owned(),
-            name,
-            iterations,
-            legacy: false,
-            memory,
-        })
+        Some(Self { oid: oid.to_owned(), name, iterations, legacy: false, memory })
     }
 
     /// Whether the work asked for is within bounds; else what was asked and what is done at most.
@@ -173,28 +153,22 @@ pub(super) enum OpenError {
 
 /// The scheme of an `EncryptedPrivateKeyInfo`.
 pub(super) fn scheme_of(bytes: &[u8]) -> Option<Encryption> {
-    der::exactly_one(bytes)?
-        .reader()
-        .sequence()
-        .and_then(Encryption::read)
+    der::exactly_one(bytes)?.reader().sequence().and_then(Encryption::read)
 }
 
 /// Opens an `EncryptedPrivateKeyInfo`; the result is PKCS#8.
 pub(super) fn open_pkcs8(bytes: &[u8], password: &str) -> Result<Zeroizing<Vec<u8>>, OpenError> {
     let scheme = scheme_of(bytes).ok_or(OpenError::Malformed)?;
-    scheme
-        .within(MAX_ITERATIONS)
-        .map_err(|(found, limit)| OpenError::TooManyIterations(found, limit))?;
+    scheme.within(MAX_ITERATIONS).map_err(|(found, limit)| OpenError::TooManyIterations(found, limit))?;
     if !scheme.is_modern() {
         return pkcs12::open_shrouded(bytes, &scheme, password);
     }
-    let info = EncryptedPrivateKeyInfoRef::try_from(bytes)
-        .map_err(|_| OpenError::Unsupported(scheme.name.clone()))?;
+    let info = EncryptedPrivateKeyInfoRef::try_from(bytes).map_err(|_| OpenError::Unsupported(scheme.name.clone()))?;
     match info.decrypt(password.as_bytes()) {
         Ok(document) => Ok(Zeroizing::new(document.as_bytes().to_vec())),
-        Err(pkcs8::Error::EncryptedPrivateKey(pkcs8::pkcs5::Error::UnsupportedAlgorithm {
-            ..
-        })) => Err(OpenError::Unsupported(scheme.name)),
+        Err(pkcs8::Error::EncryptedPrivateKey(pkcs8::pkcs5::Error::UnsupportedAlgorithm { .. })) => {
+            Err(OpenError::Unsupported(scheme.name))
+        }
         Err(_) => Err(OpenError::WrongPassword),
     }
 }
@@ -227,15 +201,8 @@ pub(super) fn open_traditional(
 }
 
 fn traditional_key(password: &[u8], salt: &[u8]) -> [u8; 32] {
-    let first = Md5::new()
-        .chain_update(password)
-        .chain_update(salt)
-        .finalize();
-    let second = Md5::new()
-        .chain_update(first)
-        .chain_update(password)
-        .chain_update(salt)
-        .finalize();
+    let first = Md5::new().chain_update(password).chain_update(salt).finalize();
+    let second = Md5::new().chain_update(first).chain_update(password).chain_update(salt).finalize();
     let mut key = [0; 32];
     key[..16].copy_from_slice(&first);
     key[16..].copy_from_slice(&second);
@@ -248,8 +215,5 @@ where
 {
     let key = key.get(..C::key_size())?;
     let decryptor = cbc::Decryptor::<C>::new_from_slices(key, iv).ok()?;
-    decryptor
-        .decrypt_padded_vec::<Pkcs7>(bytes)
-        .ok()
-        .map(Zeroizing::new)
+    decryptor.decrypt_padded_vec::<Pkcs7>(bytes).ok().map(Zeroizing::new)
 }

@@ -27,9 +27,7 @@ pub enum IdentityError {
     #[error("no key or certificate file was given")]
     NoFiles,
     /// A file that is no key file at all.
-    #[error(
-        "{file}: this is {found}; expected a private key or a certificate (PEM, DER or PKCS#12)"
-    )]
+    #[error("{file}: this is {found}; expected a private key or a certificate (PEM, DER or PKCS#12)")]
     NotAKeyFile {
         /// The file's name.
         file: String,
@@ -45,9 +43,7 @@ pub enum IdentityError {
         problem: Problem,
     },
     /// base64 text where the tools expect the file itself.
-    #[error(
-        "{file}: this is {found}; expected the file itself: decode it first, e.g. `base64 -d {file} > {file}.bin`"
-    )]
+    #[error("{file}: this is {found}; expected the file itself: decode it first, e.g. `base64 -d {file} > {file}.bin`")]
     Base64Text {
         /// The file's name.
         file: String,
@@ -71,9 +67,7 @@ pub enum IdentityError {
         problem: Problem,
     },
     /// Encryption or format that is not supported, or too much work.
-    #[error(
-        "{file}: {problem}; convert the key, e.g. `openssl pkcs8 -topk8 -in {file} -out key.pem`"
-    )]
+    #[error("{file}: {problem}; convert the key, e.g. `openssl pkcs8 -topk8 -in {file} -out key.pem`")]
     Unsupported {
         /// The file's name.
         file: String,
@@ -123,63 +117,31 @@ pub enum IdentityError {
 ///
 /// # Errors
 /// [`IdentityError`] for the first file that cannot be used, or for what is missing or does not fit together.
-pub fn load_identity(
-    files: &[(&str, &[u8])],
-    password: Option<&str>,
-) -> Result<Identity, IdentityError> {
+pub fn load_identity(files: &[(&str, &[u8])], password: Option<&str>) -> Result<Identity, IdentityError> {
     if files.is_empty() {
         return Err(IdentityError::NoFiles);
     }
-    let read: Vec<(&str, KeyFile)> = files
-        .iter()
-        .map(|(name, bytes)| (*name, read(bytes, password)))
-        .collect();
+    let read: Vec<(&str, KeyFile)> = files.iter().map(|(name, bytes)| (*name, read(bytes, password))).collect();
     for (name, file) in &read {
         check_file(name, file)?;
     }
-    let keys: Vec<(&str, &PrivateKey)> = read
-        .iter()
-        .flat_map(|(name, file)| file.private_keys().map(|k| (*name, k)))
-        .collect();
-    let certificates: Vec<(&str, &Certificate)> = read
-        .iter()
-        .flat_map(|(name, file)| file.certificates().map(|c| (*name, c)))
-        .collect();
-    let names = || {
-        read.iter()
-            .map(|(name, _)| *name)
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    let found = || {
-        read.iter()
-            .map(|(_, file)| file.describe())
-            .collect::<Vec<_>>()
-            .join("; ")
-    };
+    let keys: Vec<(&str, &PrivateKey)> =
+        read.iter().flat_map(|(name, file)| file.private_keys().map(|k| (*name, k))).collect();
+    let certificates: Vec<(&str, &Certificate)> =
+        read.iter().flat_map(|(name, file)| file.certificates().map(|c| (*name, c))).collect();
+    let names = || read.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let found = || read.iter().map(|(_, file)| file.describe()).collect::<Vec<_>>().join("; ");
     let Some((key_file, key)) = keys.first().copied() else {
-        return Err(IdentityError::NoKey {
-            files: names(),
-            found: found(),
-        });
+        return Err(IdentityError::NoKey { files: names(), found: found() });
     };
     let Some((certificate_file, other)) = certificates.first().copied() else {
-        return Err(IdentityError::NoCertificate {
-            files: names(),
-            found: found(),
-        });
+        return Err(IdentityError::NoCertificate { files: names(), found: found() });
     };
-    let pair = keys.iter().find_map(|(_, k)| {
-        certificates
-            .iter()
-            .find(|(_, c)| k.matches(c))
-            .map(|(_, c)| ((*k).clone(), (*c).clone()))
-    });
+    let pair = keys
+        .iter()
+        .find_map(|(_, k)| certificates.iter().find(|(_, c)| k.matches(c)).map(|(_, c)| ((*k).clone(), (*c).clone())));
     let Some((key, certificate)) = pair else {
-        let leaf = certificates
-            .iter()
-            .find(|(_, c)| !c.is_ca())
-            .map_or((certificate_file, other), |found| *found);
+        let leaf = certificates.iter().find(|(_, c)| !c.is_ca()).map_or((certificate_file, other), |found| *found);
         let _ = key;
         return Err(IdentityError::KeyOfAnotherCertificate {
             key_file: key_file.to_owned(),
@@ -189,64 +151,33 @@ pub fn load_identity(
         });
     };
     let all: Vec<Certificate> = certificates.iter().map(|(_, c)| (*c).clone()).collect();
-    let repairs = read
-        .iter()
-        .flat_map(|(name, file)| file.repairs.iter().map(|r| ((*name).to_owned(), *r)))
-        .collect();
-    Ok(Identity {
-        chain: chain::order(&certificate, &all),
-        key,
-        certificate,
-        repairs,
-    })
+    let repairs = read.iter().flat_map(|(name, file)| file.repairs.iter().map(|r| ((*name).to_owned(), *r))).collect();
+    Ok(Identity { chain: chain::order(&certificate, &all), key, certificate, repairs })
 }
 
 /// Whatever makes a file unusable, most telling first.
 fn check_file(name: &str, file: &KeyFile) -> Result<(), IdentityError> {
     let named = name.to_owned();
-    if matches!(
-        file.format,
-        Format::Base64OfDer | Format::Base64OfPem | Format::Base64OfPkcs12 | Format::HexOfDer
-    ) {
-        return Err(IdentityError::Base64Text {
-            file: named,
-            found: file.format.describe(),
-        });
+    if matches!(file.format, Format::Base64OfDer | Format::Base64OfPem | Format::Base64OfPkcs12 | Format::HexOfDer) {
+        return Err(IdentityError::Base64Text { file: named, found: file.format.describe() });
     }
-    let usable = file
-        .items
-        .iter()
-        .any(|i| matches!(i.kind, ItemKind::Certificate(_) | ItemKind::PrivateKey(_)));
+    let usable = file.items.iter().any(|i| matches!(i.kind, ItemKind::Certificate(_) | ItemKind::PrivateKey(_)));
     for problem in &file.problems {
         let file_name = named.clone();
         let problem = problem.clone();
         return Err(match problem {
-            Problem::NotAKeyFile { looks_like } => IdentityError::NotAKeyFile {
-                file: file_name,
-                found: looks_like.describe().to_owned(),
-            },
-            Problem::EncryptedWithoutPassword { label } => IdentityError::Encrypted {
-                file: file_name,
-                label,
-            },
-            Problem::WrongPassword { .. } => IdentityError::WrongPassword {
-                file: file_name,
-                problem,
-            },
+            Problem::NotAKeyFile { looks_like } => {
+                IdentityError::NotAKeyFile { file: file_name, found: looks_like.describe().to_owned() }
+            }
+            Problem::EncryptedWithoutPassword { label } => IdentityError::Encrypted { file: file_name, label },
+            Problem::WrongPassword { .. } => IdentityError::WrongPassword { file: file_name, problem },
             Problem::UnsupportedEncryption { .. }
             | Problem::TooManyIterations { .. }
-            | Problem::UnsupportedFormat { .. } => IdentityError::Unsupported {
-                file: file_name,
-                problem,
-            },
+            | Problem::UnsupportedFormat { .. } => IdentityError::Unsupported { file: file_name, problem },
             // Said below with both files' names, and another file may bring the right partner.
             Problem::KeyCertMismatch => continue,
             // The block is complete or of no use here; what was read decides.
-            Problem::MissingEnd { .. }
-            | Problem::MissingBegin { .. }
-            | Problem::LabelsDiffer { .. }
-                if usable =>
-            {
+            Problem::MissingEnd { .. } | Problem::MissingBegin { .. } | Problem::LabelsDiffer { .. } if usable => {
                 continue;
             }
             Problem::TooLarge { .. }
@@ -258,10 +189,7 @@ fn check_file(name: &str, file: &KeyFile) -> Result<(), IdentityError> {
             | Problem::LabelsDiffer { .. }
             | Problem::Malformed { .. }
             | Problem::MalformedCertificate { .. }
-            | Problem::JwkIncomplete { .. } => IdentityError::Damaged {
-                file: file_name,
-                problem,
-            },
+            | Problem::JwkIncomplete { .. } => IdentityError::Damaged { file: file_name, problem },
         });
     }
     Ok(())

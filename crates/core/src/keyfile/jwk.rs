@@ -20,10 +20,7 @@ pub(super) fn read(text: &str, limit: usize) -> Option<(Vec<ItemKind>, Vec<Probl
         Some(Value::Array(keys)) => keys.as_slice(),
         _ => single,
     };
-    if !keys
-        .iter()
-        .any(|k| k.get("kty").is_some_and(Value::is_string))
-    {
+    if !keys.iter().any(|k| k.get("kty").is_some_and(Value::is_string)) {
         return None;
     }
     let (mut items, mut problems) = (Vec::new(), Vec::new());
@@ -32,13 +29,7 @@ pub(super) fn read(text: &str, limit: usize) -> Option<(Vec<ItemKind>, Vec<Probl
             Ok(item) => items.push(item),
             Err(problem) => problems.push(problem),
         }
-        for text in key
-            .get("x5c")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .take(limit)
-        {
+        for text in key.get("x5c").and_then(Value::as_array).into_iter().flatten().take(limit) {
             let der = text.as_str().and_then(|t| encoding::decode_base64(t).ok());
             match der.map(|d| Certificate::from_der(&d.bytes)) {
                 Some(Ok(certificate)) => items.push(ItemKind::Certificate(certificate)),
@@ -62,9 +53,7 @@ fn read_one(key: &Value) -> Result<ItemKind, Problem> {
             .filter(|bytes| !bytes.is_empty())
             .ok_or(Problem::JwkIncomplete { missing: name })
     };
-    let malformed = || Problem::Malformed {
-        label: "JWK".to_owned(),
-    };
+    let malformed = || Problem::Malformed { label: "JWK".to_owned() };
     let private = key.get("d").is_some();
     match key.get("kty").and_then(Value::as_str) {
         Some("RSA") => {
@@ -73,25 +62,12 @@ fn read_one(key: &Value) -> Result<ItemKind, Problem> {
                 return Ok(ItemKind::PublicKey(PublicKey::rsa(&n, &e)));
             }
             // RFC 7518 §6.3.2 lets a producer send `d` alone; no library here signs with that.
-            let numbers = [
-                n,
-                e,
-                number("d")?,
-                number("p")?,
-                number("q")?,
-                number("dp")?,
-                number("dq")?,
-                number("qi")?,
-            ];
-            PrivateKey::from_rsa_numbers(&numbers)
-                .map(ItemKind::PrivateKey)
-                .map_err(|_| malformed())
+            let numbers = [n, e, number("d")?, number("p")?, number("q")?, number("dp")?, number("dq")?, number("qi")?];
+            PrivateKey::from_rsa_numbers(&numbers).map(ItemKind::PrivateKey).map_err(|_| malformed())
         }
         Some("EC") => {
             let crv = key.get("crv").and_then(Value::as_str);
-            let curve = crv
-                .and_then(Curve::from_jwk)
-                .ok_or(Problem::JwkIncomplete { missing: "crv" })?;
+            let curve = crv.and_then(Curve::from_jwk).ok_or(Problem::JwkIncomplete { missing: "crv" })?;
             let length = curve.coordinate_length().unwrap_or(0);
             let (x, y) = (number("x")?, number("y")?);
             if x.len() != length || y.len() != length {
@@ -105,9 +81,7 @@ fn read_one(key: &Value) -> Result<ItemKind, Problem> {
             if d.len() != length {
                 return Err(malformed());
             }
-            PrivateKey::from_ec_parts(&curve, &d, &point)
-                .map(ItemKind::PrivateKey)
-                .map_err(|_| malformed())
+            PrivateKey::from_ec_parts(&curve, &d, &point).map(ItemKind::PrivateKey).map_err(|_| malformed())
         }
         Some("oct") => Ok(ItemKind::Other("symmetric key (JWK `oct`)".to_owned())),
         Some("OKP") => Ok(ItemKind::Other("Edwards curve key (JWK `OKP`)".to_owned())),

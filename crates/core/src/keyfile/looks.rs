@@ -25,15 +25,11 @@ pub(super) fn text(text: &str) -> LooksLike {
         LooksLike::Empty
     } else if t.starts_with("PuTTY-User-Key-File") {
         LooksLike::Ppk
-    } else if ["ssh-rsa ", "ssh-ed25519 ", "ecdsa-sha2-"]
-        .iter()
-        .any(|p| t.starts_with(p))
-    {
+    } else if ["ssh-rsa ", "ssh-ed25519 ", "ecdsa-sha2-"].iter().any(|p| t.starts_with(p)) {
         LooksLike::SshPublicKey
     } else if lower.starts_with("<!doctype") || lower.starts_with("<html") {
         LooksLike::Html
-    } else if t.starts_with(['{', '[']) && serde_json::from_str::<serde::de::IgnoredAny>(t).is_ok()
-    {
+    } else if t.starts_with(['{', '[']) && serde_json::from_str::<serde::de::IgnoredAny>(t).is_ok() {
         LooksLike::Json
     } else if !one_line {
         LooksLike::Text
@@ -64,16 +60,7 @@ fn is_guid(t: &str) -> bool {
 
 fn is_fingerprint(t: &str) -> bool {
     let upper = t.to_ascii_uppercase();
-    if [
-        "SHA256:",
-        "SHA1:",
-        "MD5:",
-        "SHA256 FINGERPRINT=",
-        "SHA1 FINGERPRINT=",
-    ]
-    .iter()
-    .any(|p| upper.starts_with(p))
-    {
+    if ["SHA256:", "SHA1:", "MD5:", "SHA256 FINGERPRINT=", "SHA1 FINGERPRINT="].iter().any(|p| upper.starts_with(p)) {
         return true;
     }
     let digest = |n: usize| matches!(n, 16 | 20 | 32);
@@ -85,19 +72,15 @@ fn is_fingerprint(t: &str) -> bool {
 /// Entra's secrets: 34 to 44 characters, the newer ones with `Q~` in the fourth or fifth place (seen 2020 to 2026).
 fn is_client_secret(t: &str) -> bool {
     (30..=48).contains(&t.len())
-        && t.chars()
-            .all(|c| c.is_ascii_alphanumeric() || "~._-+/=@:?*[]".contains(c))
+        && t.chars().all(|c| c.is_ascii_alphanumeric() || "~._-+/=@:?*[]".contains(c))
         && (t.contains('~') || t.chars().any(|c| ".-_@:?*[]".contains(c)))
         && !t.contains('/')
         && !t.contains('\\')
 }
 
 fn is_path(t: &str, lower: &str) -> bool {
-    let ending = [
-        ".pem", ".pfx", ".p12", ".key", ".cer", ".crt", ".der", ".jks",
-    ];
-    let drive =
-        t.as_bytes().get(1) == Some(&b':') && matches!(t.as_bytes().get(2), Some(b'\\' | b'/'));
+    let ending = [".pem", ".pfx", ".p12", ".key", ".cer", ".crt", ".der", ".jks"];
+    let drive = t.as_bytes().get(1) == Some(&b':') && matches!(t.as_bytes().get(2), Some(b'\\' | b'/'));
     t.len() < 1024
         && (ending.iter().any(|e| lower.ends_with(e))
             || drive
@@ -114,19 +97,10 @@ mod tests {
     fn names_common_mistakes() {
         for (input, expected) in [
             ("", LooksLike::Empty),
-            (
-                "SHA256:oZhdSviOyWTDiomlsJNwrdHyYHtK+/Ef1oOrMpQHO2U=",
-                LooksLike::Fingerprint,
-            ),
-            (
-                "D6:EF:12:34:56:78:9A:BC:DE:F0:12:34:56:78:9A:BC:DE:F0:12:34",
-                LooksLike::Fingerprint,
-            ),
+            ("SHA256:oZhdSviOyWTDiomlsJNwrdHyYHtK+/Ef1oOrMpQHO2U=", LooksLike::Fingerprint),
+            ("D6:EF:12:34:56:78:9A:BC:DE:F0:12:34:56:78:9A:BC:DE:F0:12:34", LooksLike::Fingerprint),
             ("P/xxLqGZzTalt+A07cEPXc/0+TM=", LooksLike::Fingerprint),
-            (
-                "abc8Q~0123456789abcdefghijABCDEFGHIJ.xyz",
-                LooksLike::ClientSecret,
-            ),
+            ("abc8Q~0123456789abcdefghijABCDEFGHIJ.xyz", LooksLike::ClientSecret),
             ("8b76b6d9-4732-4558-a4b5-40d5ff2ed6ef", LooksLike::Guid),
             ("C:\\certs\\app.pfx", LooksLike::Path),
             ("/etc/ssl/private/app.key", LooksLike::Path),
@@ -138,10 +112,7 @@ mod tests {
         ] {
             assert_eq!(text(input), expected, "{input}");
         }
-        assert_eq!(
-            binary(&[0xFE, 0xED, 0xFE, 0xED, 0]),
-            LooksLike::JavaKeystore
-        );
+        assert_eq!(binary(&[0xFE, 0xED, 0xFE, 0xED, 0]), LooksLike::JavaKeystore);
         assert_eq!(binary(&[0x30, 0x03, 0x02, 0x01, 0x00]), LooksLike::OtherDer);
     }
 }

@@ -208,9 +208,7 @@ impl KeyFile {
     /// The leaf, then its issuers as far as the file holds them.
     pub fn chain(&self) -> Vec<Certificate> {
         let all: Vec<Certificate> = self.certificates().cloned().collect();
-        self.leaf()
-            .map(|leaf| chain::order(leaf, &all))
-            .unwrap_or_default()
+        self.leaf().map(|leaf| chain::order(leaf, &all)).unwrap_or_default()
     }
 
     /// What the file is, in one phrase for a message: its form, and what it holds.
@@ -223,11 +221,7 @@ impl KeyFile {
             return looks;
         }
         let mut kinds: Vec<String> = Vec::new();
-        for item in self
-            .items
-            .iter()
-            .filter(|i| !matches!(i.kind, ItemKind::Pkcs12(_)))
-        {
+        for item in self.items.iter().filter(|i| !matches!(i.kind, ItemKind::Pkcs12(_))) {
             let kind = item.kind.describe();
             if !kinds.contains(&kind) {
                 kinds.push(kind);

@@ -14,35 +14,18 @@ use super::{ItemKind, pkcs12};
 impl Reader<'_> {
     pub(super) fn encrypted_pkcs8(&mut self, der: &[u8], origin: Origin) {
         let Some(scheme) = encryption::scheme_of(der) else {
-            return self.problem(Problem::Malformed {
-                label: origin.label,
-            });
+            return self.problem(Problem::Malformed { label: origin.label });
         };
         let cost = scheme.iterations.unwrap_or(1);
-        let closed = ItemKind::EncryptedKey {
-            scheme: scheme.name,
-            traditional: false,
-        };
+        let closed = ItemKind::EncryptedKey { scheme: scheme.name, traditional: false };
         // No tool writes an encrypted PEM key with an empty password, so without one none is tried.
-        self.open_key(closed, origin, cost, |password| {
-            encryption::open_pkcs8(der, password)
-        });
+        self.open_key(closed, origin, cost, |password| encryption::open_pkcs8(der, password));
     }
 
-    pub(super) fn traditional(
-        &mut self,
-        bytes: &[u8],
-        dek_info: Option<(String, String)>,
-        origin: Origin,
-    ) {
+    pub(super) fn traditional(&mut self, bytes: &[u8], dek_info: Option<(String, String)>, origin: Origin) {
         let (cipher, iv) = dek_info.unwrap_or_default();
-        let closed = ItemKind::EncryptedKey {
-            scheme: cipher.clone(),
-            traditional: true,
-        };
-        self.open_key(closed, origin, 1, |password| {
-            encryption::open_traditional(bytes, &cipher, &iv, password)
-        });
+        let closed = ItemKind::EncryptedKey { scheme: cipher.clone(), traditional: true };
+        self.open_key(closed, origin, 1, |password| encryption::open_traditional(bytes, &cipher, &iv, password));
     }
 
     fn open_key(
@@ -60,16 +43,11 @@ impl Reader<'_> {
         match self.try_passwords(password, cost, false, &open) {
             (Ok(plain), variant) => {
                 if variant.is_some() {
-                    self.problem(Problem::WrongPassword {
-                        label: label.clone(),
-                        works_with: variant,
-                    });
+                    self.problem(Problem::WrongPassword { label: label.clone(), works_with: variant });
                 }
                 origin.was_encrypted = true;
                 match sniff::sniff(&plain) {
-                    Some(kind @ (DerKind::Pkcs8 | DerKind::Pkcs1 | DerKind::Sec1)) => {
-                        self.value(kind, &plain, origin)
-                    }
+                    Some(kind @ (DerKind::Pkcs8 | DerKind::Pkcs1 | DerKind::Sec1)) => self.value(kind, &plain, origin),
                     _ => self.problem(Problem::Malformed { label }),
                 }
             }
@@ -82,14 +60,9 @@ impl Reader<'_> {
 
     fn open_failed(&mut self, error: OpenError, label: String) {
         self.problem(match error {
-            OpenError::WrongPassword => Problem::WrongPassword {
-                label,
-                works_with: None,
-            },
+            OpenError::WrongPassword => Problem::WrongPassword { label, works_with: None },
             OpenError::Unsupported(scheme) => Problem::UnsupportedEncryption { scheme },
-            OpenError::TooManyIterations(found, limit) => {
-                Problem::TooManyIterations { found, limit }
-            }
+            OpenError::TooManyIterations(found, limit) => Problem::TooManyIterations { found, limit },
             OpenError::Malformed => Problem::Malformed { label },
         });
     }
@@ -136,9 +109,7 @@ impl Reader<'_> {
             Ok(opened) => opened,
             Err(error) => {
                 match (error, self.password) {
-                    (OpenError::WrongPassword, None) => {
-                        self.problem(Problem::EncryptedWithoutPassword { label })
-                    }
+                    (OpenError::WrongPassword, None) => self.problem(Problem::EncryptedWithoutPassword { label }),
                     (error, _) => self.open_failed(error, label),
                 }
                 return self.push(ItemKind::Pkcs12(about), origin);
@@ -147,43 +118,25 @@ impl Reader<'_> {
         about.opened = true;
         about.keys = opened.keys.len();
         about.certificates = opened.certificates.len();
-        about.empty_password_works =
-            variant == Some(Variant::Empty) || self.password.is_none_or(str::is_empty);
-        let names = opened
-            .keys
-            .iter()
-            .map(|k| &k.1)
-            .chain(opened.certificates.iter().map(|c| &c.1));
+        about.empty_password_works = variant == Some(Variant::Empty) || self.password.is_none_or(str::is_empty);
+        let names = opened.keys.iter().map(|k| &k.1).chain(opened.certificates.iter().map(|c| &c.1));
         for name in names.flatten() {
             if !about.aliases.contains(name) {
                 about.aliases.push(name.clone());
             }
         }
         if variant.is_some() {
-            self.problem(Problem::WrongPassword {
-                label,
-                works_with: variant,
-            });
+            self.problem(Problem::WrongPassword { label, works_with: variant });
         }
         self.push(ItemKind::Pkcs12(about), origin.clone());
         for (key, alias) in &opened.keys {
             let label = "private key in PKCS#12".to_owned();
-            let inner = Origin {
-                label,
-                alias: alias.clone(),
-                was_encrypted: true,
-                ..origin.clone()
-            };
+            let inner = Origin { label, alias: alias.clone(), was_encrypted: true, ..origin.clone() };
             self.private(PrivateKey::from_pkcs8_der(key), inner);
         }
         for (certificate, alias) in &opened.certificates {
             let label = "certificate in PKCS#12".to_owned();
-            let inner = Origin {
-                label,
-                alias: alias.clone(),
-                was_encrypted: true,
-                ..origin.clone()
-            };
+            let inner = Origin { label, alias: alias.clone(), was_encrypted: true, ..origin.clone() };
             self.value(DerKind::Certificate, certificate, inner);
         }
     }
@@ -201,13 +154,9 @@ fn variants(password: &str, empty: bool) -> Vec<(Variant, Zeroizing<String>)> {
     let unquoted = |t: &str| {
         let mut chars = t.chars();
         let (first, last) = (chars.next(), chars.next_back());
-        (first == last && matches!(first, Some('"' | '\'' | '`')))
-            .then(|| chars.as_str().to_owned())
+        (first == last && matches!(first, Some('"' | '\'' | '`'))).then(|| chars.as_str().to_owned())
     };
-    add(
-        Variant::Trimmed,
-        password.trim_end_matches(['\r', '\n']).to_owned(),
-    );
+    add(Variant::Trimmed, password.trim_end_matches(['\r', '\n']).to_owned());
     add(Variant::Trimmed, trimmed.to_owned());
     if let Some(inner) = unquoted(trimmed) {
         add(Variant::Trimmed, inner.trim().to_owned());

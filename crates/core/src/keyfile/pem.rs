@@ -34,9 +34,7 @@ pub(super) fn blocks(text: &Text, limit: usize) -> (Vec<Block>, Vec<Problem>) {
     let mut at = 0;
     while let Some(marker) = next_marker(&text.text, at) {
         if marker.kind == Kind::End {
-            stray.push(Problem::MissingBegin {
-                label: marker.label,
-            });
+            stray.push(Problem::MissingBegin { label: marker.label });
             at = marker.end;
             continue;
         }
@@ -68,10 +66,7 @@ struct Marker {
 }
 
 fn is_dash(c: char) -> bool {
-    matches!(
-        c,
-        '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{FE58}' | '\u{FE63}' | '\u{FF0D}'
-    )
+    matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{FE58}' | '\u{FE63}' | '\u{FF0D}')
 }
 
 fn next_marker(text: &str, from: usize) -> Option<Marker> {
@@ -110,11 +105,7 @@ fn marker(text: &str, from: usize, kind: Kind, word: usize, after: usize) -> Opt
     }
     let dashes = starts.len();
     // Ten hyphens are two lines run together: `-----END X----------BEGIN Y-----`.
-    let start = if dashes < 10 {
-        *starts.last()?
-    } else {
-        *starts.get(4)?
-    };
+    let start = if dashes < 10 { *starts.last()? } else { *starts.get(4)? };
     let mut label = String::new();
     let mut ends = Vec::new();
     for (i, c) in text.get(after..)?.char_indices() {
@@ -140,24 +131,10 @@ fn marker(text: &str, from: usize, kind: Kind, word: usize, after: usize) -> Opt
     if label.is_empty() {
         return None;
     }
-    let end = if ends.len() < 10 {
-        *ends.last()?
-    } else {
-        *ends.get(4)?
-    };
+    let end = if ends.len() < 10 { *ends.last()? } else { *ends.get(4)? };
     let five = |n: usize| n == 5 || n >= 10;
-    note(
-        &mut repairs,
-        Repair::Dashes,
-        !five(dashes) || !five(ends.len()),
-    );
-    Some(Marker {
-        kind,
-        label,
-        start,
-        end,
-        repairs,
-    })
+    note(&mut repairs, Repair::Dashes, !five(dashes) || !five(ends.len()));
+    Some(Marker { kind, label, start, end, repairs })
 }
 
 fn note(repairs: &mut Vec<Repair>, repair: Repair, when: bool) {
@@ -190,21 +167,14 @@ fn read_block(text: &Text, begin: &Marker) -> (Block, usize) {
             block.problems.push(Problem::LabelsDiffer { begin, end });
         }
     } else {
-        block.problems.push(Problem::MissingEnd {
-            label: block.label.clone(),
-        });
+        block.problems.push(Problem::MissingEnd { label: block.label.clone() });
     }
     let quoted = |c: Option<char>| matches!(c, Some('"' | '\'' | '`' | '\u{201C}'..='\u{201D}'));
     let before = text.text[..begin.start].chars().next_back();
     if quoted(before) && quoted(text.text[end..].chars().next()) {
         block.repairs.push(Repair::Quotes);
     }
-    let mut body = Body {
-        text,
-        at: begin.end,
-        end: body_end,
-        block: &mut block,
-    };
+    let mut body = Body { text, at: begin.end, end: body_end, block: &mut block };
     body.headers();
     match body.base64(ended) {
         Ok(bytes) => block.bytes = Some(bytes),
@@ -245,10 +215,7 @@ impl Body<'_> {
             let rest = self.rest();
             let start = rest.trim_start_matches(['\r', '\n', ' ', '\t']);
             let start = strip_escaped_newlines(start);
-            let name_length = start
-                .bytes()
-                .take_while(|b| b.is_ascii_alphanumeric() || *b == b'-')
-                .count();
+            let name_length = start.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'-').count();
             if name_length == 0 || name_length > 32 || !start[name_length..].starts_with(':') {
                 return;
             }
@@ -326,25 +293,16 @@ impl Body<'_> {
         let remainder = digits.len() % 4;
         if remainder == 1 {
             let received = digits.len() / 4 * 3;
-            return Err(Problem::Truncated {
-                label: self.block.label.clone(),
-                expected: None,
-                received,
-            });
+            return Err(Problem::Truncated { label: self.block.label.clone(), expected: None, received });
         }
         self.note(Repair::MissingPadding, remainder != 0 && padding == 0);
         encoding::decode_base64(&digits)
             .map(|d| d.bytes)
-            .map_err(|_| Problem::Malformed {
-                label: self.block.label.clone(),
-            })
+            .map_err(|_| Problem::Malformed { label: self.block.label.clone() })
     }
 
     fn bad(&self, at: usize) -> Problem {
-        Problem::BadBase64 {
-            label: self.block.label.clone(),
-            offset: self.text.offset(at),
-        }
+        Problem::BadBase64 { label: self.block.label.clone(), offset: self.text.offset(at) }
     }
 
     fn note(&mut self, repair: Repair, when: bool) {
@@ -465,15 +423,8 @@ mod tests {
 
     fn pem(separator: &str) -> String {
         let base64 = encoding::encode_base64(&BODY);
-        let lines: Vec<&str> = base64
-            .as_bytes()
-            .chunks(64)
-            .map(|c| std::str::from_utf8(c).unwrap())
-            .collect();
-        format!(
-            "-----BEGIN PRIVATE KEY-----{separator}{}{separator}-----END PRIVATE KEY-----",
-            lines.join(separator)
-        )
+        let lines: Vec<&str> = base64.as_bytes().chunks(64).map(|c| std::str::from_utf8(c).unwrap()).collect();
+        format!("-----BEGIN PRIVATE KEY-----{separator}{}{separator}-----END PRIVATE KEY-----", lines.join(separator))
     }
 
     fn scan(input: &str) -> (Vec<Block>, Vec<Problem>) {
@@ -492,10 +443,7 @@ mod tests {
         let input = format!("# comment\n{}\n", pem("\n"));
         let block = one(&input);
         assert_eq!(block.bytes.as_deref(), Some(&BODY[..]));
-        assert_eq!(
-            (block.label.as_str(), &block.repairs[..]),
-            ("PRIVATE KEY", &[][..])
-        );
+        assert_eq!((block.label.as_str(), &block.repairs[..]), ("PRIVATE KEY", &[][..]));
         assert_eq!(&input[block.span], pem("\n"));
     }
 
@@ -510,16 +458,10 @@ mod tests {
             (pem("\r\n"), vec![Repair::CrLf]),
             (pem("\n  "), vec![Repair::Indented]),
             (pem("\n> "), vec![Repair::Indented]),
-            (
-                format!("\"{}\"", pem("\\n")),
-                vec![Repair::EscapedNewlines, Repair::Quotes],
-            ),
+            (format!("\"{}\"", pem("\\n")), vec![Repair::EscapedNewlines, Repair::Quotes]),
             (pem("\n").replace('/', "\\/"), vec![Repair::JsonEscaped]),
             (pem("\n").replace('+', "\\u002b"), vec![Repair::JsonEscaped]),
-            (
-                pem("\n").replace('+', "-").replace('/', "_"),
-                vec![Repair::UrlSafeAlphabet],
-            ),
+            (pem("\n").replace('+', "-").replace('/', "_"), vec![Repair::UrlSafeAlphabet]),
             (pem("\n\u{200b}"), vec![Repair::InvisibleCharacters]),
             (pem("\n").replace("-----", "—–"), vec![Repair::Dashes]),
             (pem("\n").replace("==", ""), vec![Repair::MissingPadding]),
@@ -544,28 +486,15 @@ mod tests {
     fn names_what_is_missing() {
         let whole = pem("\n");
         let cut = &whole[..whole.find("-----END").unwrap()];
-        assert_eq!(
-            one(cut).problems,
-            [Problem::MissingEnd {
-                label: "PRIVATE KEY".into()
-            }]
-        );
+        assert_eq!(one(cut).problems, [Problem::MissingEnd { label: "PRIVATE KEY".into() }]);
         assert_eq!(one(cut).bytes.as_deref(), Some(&BODY[..]));
         let (found, stray) = scan(whole.trim_start_matches("-----BEGIN PRIVATE KEY-----"));
         assert!(found.is_empty());
-        assert_eq!(
-            stray,
-            [Problem::MissingBegin {
-                label: "PRIVATE KEY".into()
-            }]
-        );
+        assert_eq!(stray, [Problem::MissingBegin { label: "PRIVATE KEY".into() }]);
         let other = whole.replace("END PRIVATE KEY", "END CERTIFICATE");
         assert_eq!(
             one(&other).problems,
-            [Problem::LabelsDiffer {
-                begin: "PRIVATE KEY".into(),
-                end: "CERTIFICATE".into()
-            }]
+            [Problem::LabelsDiffer { begin: "PRIVATE KEY".into(), end: "CERTIFICATE".into() }]
         );
         let (found, _) = scan(&format!("{cut}{whole}"));
         assert_eq!(found.len(), 2);
@@ -577,21 +506,10 @@ mod tests {
         let whole = pem("\n");
         let bad = whole.replacen("+/v7", "+!v7", 1);
         let offset = bad.find('!').unwrap();
-        assert_eq!(
-            one(&bad).problems,
-            [Problem::BadBase64 {
-                label: "PRIVATE KEY".into(),
-                offset
-            }]
-        );
+        assert_eq!(one(&bad).problems, [Problem::BadBase64 { label: "PRIVATE KEY".into(), offset }]);
         let mut short = whole.replace("+/s=", "+");
         short = short.replace("==", "");
-        assert!(
-            one(&short)
-                .problems
-                .iter()
-                .all(|p| !matches!(p, Problem::BadBase64 { .. }))
-        );
+        assert!(one(&short).problems.iter().all(|p| !matches!(p, Problem::BadBase64 { .. })));
     }
 
     #[test]

@@ -61,10 +61,7 @@ impl Pkcs12 {
     /// AES encryption or a SHA-2 MAC: refused by Windows before 2019 and by Go's old pkcs12 package.
     pub fn is_modern(&self) -> bool {
         self.encryption.iter().any(Encryption::is_modern)
-            || self
-                .mac
-                .as_ref()
-                .is_some_and(|m| m.digest.starts_with("SHA-2") || m.digest.starts_with("SHA-5"))
+            || self.mac.as_ref().is_some_and(|m| m.digest.starts_with("SHA-2") || m.digest.starts_with("SHA-5"))
     }
 
     /// Entries as tools count them that expect exactly one: its keys or its certificates, whichever are more.
@@ -75,10 +72,7 @@ impl Pkcs12 {
     /// The largest number of rounds that opening would cost.
     pub(super) fn iterations(&self) -> u64 {
         let schemes = self.encryption.iter().filter_map(|e| e.iterations);
-        schemes
-            .chain(self.mac.iter().map(|m| m.iterations))
-            .max()
-            .unwrap_or(1)
+        schemes.chain(self.mac.iter().map(|m| m.iterations)).max().unwrap_or(1)
     }
 }
 
@@ -114,11 +108,7 @@ fn walk(pfx: &[u8]) -> Option<Pkcs12> {
         mac.octets()?;
         // RFC 7292 §4: the default is 1.
         let iterations = if mac.is_empty() { 1 } else { mac.u64()? };
-        found.mac = Some(Mac {
-            digest: digest_name(&oid).to_owned(),
-            oid,
-            iterations,
-        });
+        found.mac = Some(Mac { digest: digest_name(&oid).to_owned(), oid, iterations });
     }
     // Integrity by signature (RFC 7292 §3.1) is not read any further.
     if kind == OID_DATA {
@@ -130,11 +120,7 @@ fn walk(pfx: &[u8]) -> Option<Pkcs12> {
 }
 
 fn walk_safes(safes: &[u8], found: &mut Pkcs12) -> Option<()> {
-    let normalised = if der::exactly_one(safes).is_some() {
-        None
-    } else {
-        Some(ber::safes_to_der(safes)?)
-    };
+    let normalised = if der::exactly_one(safes).is_some() { None } else { Some(ber::safes_to_der(safes)?) };
     let mut safes = der::exactly_one(normalised.as_deref().unwrap_or(safes))?.reader();
     while let Some(mut safe) = safes.sequence() {
         let kind = safe.oid()?;
@@ -153,10 +139,7 @@ fn walk_safes(safes: &[u8], found: &mut Pkcs12) -> Option<()> {
                 match id.as_str() {
                     OID_SHROUDED_KEY_BAG => {
                         found.keys += 1;
-                        add(
-                            &mut found.encryption,
-                            Encryption::read(value.sequence()?.sequence()?)?,
-                        );
+                        add(&mut found.encryption, Encryption::read(value.sequence()?.sequence()?)?);
                     }
                     OID_KEY_BAG => found.keys += 1,
                     OID_CERT_BAG => found.certificates += 1,
@@ -172,10 +155,7 @@ fn walk_safes(safes: &[u8], found: &mut Pkcs12) -> Option<()> {
 }
 
 fn add(list: &mut Vec<Encryption>, encryption: Encryption) {
-    if !list
-        .iter()
-        .any(|e| e.name == encryption.name && e.iterations == encryption.iterations)
-    {
+    if !list.iter().any(|e| e.name == encryption.name && e.iterations == encryption.iterations) {
         list.push(encryption);
     }
 }
@@ -195,24 +175,15 @@ fn digest_name(oid: &str) -> &str {
 /// Opens a PKCS#12 in DER form with exactly this password.
 pub(super) fn open(pfx: &[u8], about: &Pkcs12, password: &str) -> Result<Opened, OpenError> {
     if about.iterations() > MAX_ITERATIONS {
-        return Err(OpenError::TooManyIterations(
-            about.iterations(),
-            MAX_ITERATIONS,
-        ));
+        return Err(OpenError::TooManyIterations(about.iterations(), MAX_ITERATIONS));
     }
-    if let Some(e) = about
-        .encryption
-        .iter()
-        .find(|e| e.within(MAX_ITERATIONS).is_err())
-    {
+    if let Some(e) = about.encryption.iter().find(|e| e.within(MAX_ITERATIONS).is_err()) {
         let (found, limit) = e.within(MAX_ITERATIONS).err().unwrap_or_default();
         return Err(OpenError::TooManyIterations(found, limit));
     }
     // Such a password is two UTF-16 units to openssl and none to the library: it can neither open nor be refuted.
     if password.chars().any(|c| u32::from(c) > 0xFFFF) {
-        return Err(OpenError::Unsupported(
-            "a password with characters above U+FFFF".to_owned(),
-        ));
+        return Err(OpenError::Unsupported("a password with characters above U+FFFF".to_owned()));
     }
     let has_mac = about.mac.is_some();
     match Pkcs12Archive::from_pkcs12(pfx, password) {
@@ -220,21 +191,16 @@ pub(super) fn open(pfx: &[u8], about: &Pkcs12, password: &str) -> Result<Opened,
         Err(P12Error::MacError(_)) => Err(OpenError::WrongPassword),
         // A MAC that the library does not know (PBMAC1, RFC 9579): the encryption's padding tells a wrong password.
         Err(P12Error::UnsupportedEncryptionScheme | P12Error::UnsupportedMacAlgorithm)
-            if about
-                .mac
-                .as_ref()
-                .is_some_and(|m| m.digest == "PBMAC1" || m.digest == m.oid) =>
+            if about.mac.as_ref().is_some_and(|m| m.digest == "PBMAC1" || m.digest == m.oid) =>
         {
             let bare = without_mac(pfx, false).ok_or(OpenError::Malformed)?;
-            Pkcs12Archive::from_pkcs12(&bare, password)
-                .map(collect)
-                .map_err(|e| classify(&e, about, false))
+            Pkcs12Archive::from_pkcs12(&bare, password).map(collect).map_err(|e| classify(&e, about, false))
         }
         // What the MAC covers may be BER itself; a MAC that was right needs no second look.
         Err(P12Error::DerError(error)) => match without_mac(pfx, true) {
-            Some(bare) if bare != pfx => Pkcs12Archive::from_pkcs12(&bare, password)
-                .map(collect)
-                .map_err(|e| classify(&e, about, has_mac)),
+            Some(bare) if bare != pfx => {
+                Pkcs12Archive::from_pkcs12(&bare, password).map(collect).map_err(|e| classify(&e, about, has_mac))
+            }
             _ => Err(classify(&P12Error::DerError(error), about, has_mac)),
         },
         Err(error) => Err(classify(&error, about, has_mac)),
@@ -242,22 +208,13 @@ pub(super) fn open(pfx: &[u8], about: &Pkcs12, password: &str) -> Result<Opened,
 }
 
 fn classify(error: &P12Error, about: &Pkcs12, password_is_right: bool) -> OpenError {
-    let scheme = || {
-        about
-            .encryption
-            .iter()
-            .map(|e| e.name.as_str())
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
+    let scheme = || about.encryption.iter().map(|e| e.name.as_str()).collect::<Vec<_>>().join(", ");
     match error {
         P12Error::MacError(_) => OpenError::WrongPassword,
         P12Error::UnsupportedEncryptionScheme
         | P12Error::UnsupportedContentType
         | P12Error::UnsupportedMacAlgorithm => OpenError::Unsupported(scheme()),
-        P12Error::Pkcs5Error(text) if text.contains("unsupported") => {
-            OpenError::Unsupported(scheme())
-        }
+        P12Error::Pkcs5Error(text) if text.contains("unsupported") => OpenError::Unsupported(scheme()),
         _ if password_is_right || about.encryption.is_empty() => OpenError::Malformed,
         // Without a MAC, a wrong password shows as bad padding or as bytes that are no DER.
         _ => OpenError::WrongPassword,
@@ -266,21 +223,8 @@ fn classify(error: &P12Error, about: &Pkcs12, password_is_right: bool) -> OpenEr
 
 fn collect(archive: Pkcs12Archive) -> Opened {
     Opened {
-        keys: archive
-            .keys
-            .iter()
-            .map(|k| {
-                (
-                    Zeroizing::new(k.key.as_der().to_vec()),
-                    k.friendly_name.clone(),
-                )
-            })
-            .collect(),
-        certificates: archive
-            .certs
-            .iter()
-            .map(|c| (c.cert.as_der().to_vec(), c.friendly_name.clone()))
-            .collect(),
+        keys: archive.keys.iter().map(|k| (Zeroizing::new(k.key.as_der().to_vec()), k.friendly_name.clone())).collect(),
+        certificates: archive.certs.iter().map(|c| (c.cert.as_der().to_vec(), c.friendly_name.clone())).collect(),
     }
 }
 
@@ -301,58 +245,35 @@ fn without_mac(pfx: &[u8], normalise: bool) -> Option<Vec<u8>> {
 /// A PFX without MAC around an authenticated safe.
 fn pfx_of(safes: &[u8]) -> Option<Vec<u8>> {
     let data = content_info(safes)?;
-    Some(der::write(
-        tag::SEQUENCE,
-        &[&der::write_unsigned(&[3]), &data],
-    ))
+    Some(der::write(tag::SEQUENCE, &[&der::write_unsigned(&[3]), &data]))
 }
 
 /// `ContentInfo` of type data.
 fn content_info(octets: &[u8]) -> Option<Vec<u8>> {
     let octets = der::write(tag::OCTET_STRING, &[octets]);
     let content = der::write(tag::CONTEXT_0, &[&octets]);
-    Some(der::write(
-        tag::SEQUENCE,
-        &[&der::write_oid(OID_DATA)?, &content],
-    ))
+    Some(der::write(tag::SEQUENCE, &[&der::write_oid(OID_DATA)?, &content]))
 }
 
 /// Opens an `EncryptedPrivateKeyInfo` under one of PKCS#12's own schemes, as `openssl pkcs8 -v1` writes them: by
 /// putting it into a PKCS#12 of one bag, which is where the library knows these schemes.
-pub(super) fn open_shrouded(
-    info: &[u8],
-    scheme: &Encryption,
-    password: &str,
-) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+pub(super) fn open_shrouded(info: &[u8], scheme: &Encryption, password: &str) -> Result<Zeroizing<Vec<u8>>, OpenError> {
     let pfx = (|| {
         let value = der::write(tag::CONTEXT_0, &[info]);
-        let bag = der::write(
-            tag::SEQUENCE,
-            &[&der::write_oid(OID_SHROUDED_KEY_BAG)?, &value],
-        );
+        let bag = der::write(tag::SEQUENCE, &[&der::write_oid(OID_SHROUDED_KEY_BAG)?, &value]);
         let safe = content_info(&der::write(tag::SEQUENCE, &[&bag]))?;
         pfx_of(&der::write(tag::SEQUENCE, &[&safe]))
     })()
     .ok_or(OpenError::Malformed)?;
-    let about = Pkcs12 {
-        encryption: vec![scheme.clone()],
-        ..Pkcs12::default()
-    };
+    let about = Pkcs12 { encryption: vec![scheme.clone()], ..Pkcs12::default() };
     let opened = open(&pfx, &about, password)?;
-    opened
-        .keys
-        .into_iter()
-        .next()
-        .map(|(key, _)| key)
-        .ok_or(OpenError::WrongPassword)
+    opened.keys.into_iter().next().map(|(key, _)| key).ok_or(OpenError::WrongPassword)
 }
 
 /// Reads nothing but the tag, so that a PKCS#12 in BER is told from other data.
 pub(super) fn looks_like_ber(bytes: &[u8]) -> bool {
     matches!(bytes, [tag::SEQUENCE, 0x80, tag::INTEGER, 1, 3, ..])
-        || (Reader(bytes).peek() == Some(tag::SEQUENCE)
-            && der::header(bytes).is_none()
-            && bytes.len() > 100)
+        || (Reader(bytes).peek() == Some(tag::SEQUENCE) && der::header(bytes).is_none() && bytes.len() > 100)
 }
 
 #[cfg(test)]
@@ -368,23 +289,13 @@ mod tests {
         body.u64().unwrap();
         let mut content = body.sequence().unwrap();
         content.oid().unwrap();
-        let safes = content
-            .expect(tag::CONTEXT_0)
-            .unwrap()
-            .reader()
-            .octets()
-            .unwrap();
+        let safes = content.expect(tag::CONTEXT_0).unwrap().reader().octets().unwrap();
         let mut parts = Vec::new();
         let mut safes = der::exactly_one(safes).unwrap().reader();
         while let Some(safe) = safes.any() {
             let mut inner = safe.reader();
             parts.push(if inner.oid().as_deref() == Some(OID_DATA) {
-                let bags = inner
-                    .expect(tag::CONTEXT_0)
-                    .unwrap()
-                    .reader()
-                    .octets()
-                    .unwrap();
+                let bags = inner.expect(tag::CONTEXT_0).unwrap().reader().octets().unwrap();
                 content_info(&ber::from_der(bags)).unwrap()
             } else {
                 safe.whole.to_vec()
@@ -396,22 +307,12 @@ mod tests {
 
     #[test]
     fn ber_of_the_same_file_opens_and_is_noted() {
-        for bytes in [
-            ber::from_der(MODERN),
-            ber::from_der(NOMAC),
-            ber_inside(NOMAC),
-        ] {
+        for bytes in [ber::from_der(MODERN), ber::from_der(NOMAC), ber_inside(NOMAC)] {
             let (about, pfx) = inspect(&bytes).unwrap();
-            assert!(
-                about.ber && about.keys == 1 && !about.encryption.is_empty(),
-                "{about:?}"
-            );
+            assert!(about.ber && about.keys == 1 && !about.encryption.is_empty(), "{about:?}");
             let opened = open(&pfx, &about, "correct-horse").unwrap();
             assert_eq!((opened.keys.len(), opened.certificates.len()), (1, 1));
-            assert_eq!(
-                open(&pfx, &about, "wrong").err(),
-                Some(OpenError::WrongPassword)
-            );
+            assert_eq!(open(&pfx, &about, "wrong").err(), Some(OpenError::WrongPassword));
         }
         assert!(!inspect(MODERN).unwrap().0.ber);
     }
@@ -423,9 +324,6 @@ mod tests {
         let at = forged.len() - 20;
         forged[at] ^= 1;
         let (about, pfx) = inspect(&forged).unwrap();
-        assert_eq!(
-            open(&pfx, &about, "correct-horse").err(),
-            Some(OpenError::WrongPassword)
-        );
+        assert_eq!(open(&pfx, &about, "correct-horse").err(), Some(OpenError::WrongPassword));
     }
 }

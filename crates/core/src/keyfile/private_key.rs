@@ -39,9 +39,7 @@ impl PrivateKey {
     pub fn from_pkcs8_der(bytes: &[u8]) -> Result<Self, PrivateKeyError> {
         let wrong = PrivateKeyError::NotThisFormat("PKCS#8");
         let (mut body, mut algorithm, kind, inner) = (|| {
-            let mut body = der::exactly_one(bytes)
-                .filter(|t| t.tag == tag::SEQUENCE)?
-                .reader();
+            let mut body = der::exactly_one(bytes).filter(|t| t.tag == tag::SEQUENCE)?.reader();
             body.u64().filter(|version| *version <= 1)?;
             let mut algorithm = body.sequence()?;
             let kind = algorithm.oid()?;
@@ -65,15 +63,10 @@ impl PrivateKey {
             }
             oid::ED25519 => return Err(PrivateKeyError::UnsupportedKind("of Ed25519")),
             _ => {
-                return Err(PrivateKeyError::UnsupportedKind(
-                    "of other kinds than RSA and EC",
-                ));
+                return Err(PrivateKeyError::UnsupportedKind("of other kinds than RSA and EC"));
             }
         };
-        Ok(Self {
-            pkcs8: Zeroizing::new(bytes.to_vec()),
-            public,
-        })
+        Ok(Self { pkcs8: Zeroizing::new(bytes.to_vec()), public })
     }
 
     /// Reads `RSAPrivateKey` (RFC 8017 §A.1.2), the contents of PEM `RSA PRIVATE KEY`.
@@ -100,13 +93,8 @@ impl PrivateKey {
     }
 
     /// Builds an RSA key from the numbers of a JWK (RFC 7518 §6.3), in the order of `RSAPrivateKey`.
-    pub(super) fn from_rsa_numbers(
-        numbers: &[Zeroizing<Vec<u8>>; 8],
-    ) -> Result<Self, PrivateKeyError> {
-        let parts: Vec<Zeroizing<Vec<u8>>> = numbers
-            .iter()
-            .map(|n| Zeroizing::new(der::write_unsigned(n)))
-            .collect();
+    pub(super) fn from_rsa_numbers(numbers: &[Zeroizing<Vec<u8>>; 8]) -> Result<Self, PrivateKeyError> {
+        let parts: Vec<Zeroizing<Vec<u8>>> = numbers.iter().map(|n| Zeroizing::new(der::write_unsigned(n))).collect();
         let version = der::write_unsigned(&[]);
         let mut contents: Vec<&[u8]> = vec![&version];
         contents.extend(parts.iter().map(|p| p.as_slice()));
@@ -115,21 +103,13 @@ impl PrivateKey {
     }
 
     /// Builds an EC key from scalar and point.
-    pub(super) fn from_ec_parts(
-        curve: &Curve,
-        scalar: &[u8],
-        point: &[u8],
-    ) -> Result<Self, PrivateKeyError> {
+    pub(super) fn from_ec_parts(curve: &Curve, scalar: &[u8], point: &[u8]) -> Result<Self, PrivateKeyError> {
         let wrong = PrivateKeyError::NotThisFormat("JWK");
         let bits = der::write(tag::BIT_STRING, &[&[0], point]);
         let scalar = Zeroizing::new(der::write(tag::OCTET_STRING, &[scalar]));
         let sec1 = Zeroizing::new(der::write(
             tag::SEQUENCE,
-            &[
-                &der::write_unsigned(&[1]),
-                &scalar,
-                &der::write(tag::CONTEXT_1, &[&bits]),
-            ],
+            &[&der::write_unsigned(&[1]), &scalar, &der::write(tag::CONTEXT_1, &[&bits])],
         ));
         Self::wrap(oid::EC, &der::write_oid(curve.oid()).ok_or(wrong)?, &sec1)
     }
@@ -138,10 +118,7 @@ impl PrivateKey {
         let oid = der::write_oid(algorithm).ok_or(PrivateKeyError::NotThisFormat("PKCS#8"))?;
         let algorithm = der::write(tag::SEQUENCE, &[&oid, parameters]);
         let octets = Zeroizing::new(der::write(tag::OCTET_STRING, &[inner]));
-        let pkcs8 = Zeroizing::new(der::write(
-            tag::SEQUENCE,
-            &[&der::write_unsigned(&[]), &algorithm, &octets],
-        ));
+        let pkcs8 = Zeroizing::new(der::write(tag::SEQUENCE, &[&der::write_unsigned(&[]), &algorithm, &octets]));
         Self::from_pkcs8_der(&pkcs8)
     }
 
@@ -178,17 +155,7 @@ impl Eq for PrivateKey {}
 
 /// Equal, or the same EC point in compressed and uncompressed form as far as its x coordinate and parity tell.
 fn same_key(a: &PublicKey, b: &PublicKey) -> bool {
-    if let (
-        PublicKey::Ec {
-            curve: c1,
-            point: p1,
-        },
-        PublicKey::Ec {
-            curve: c2,
-            point: p2,
-        },
-    ) = (a, b)
-    {
+    if let (PublicKey::Ec { curve: c1, point: p1 }, PublicKey::Ec { curve: c2, point: p2 }) = (a, b) {
         return c1 == c2 && compressed(p1) == compressed(p2);
     }
     a == b
@@ -207,9 +174,7 @@ fn compressed(point: &[u8]) -> Vec<u8> {
 }
 
 fn rsa_public(pkcs1: &[u8]) -> Option<PublicKey> {
-    let mut body = der::exactly_one(pkcs1)
-        .filter(|t| t.tag == tag::SEQUENCE)?
-        .reader();
+    let mut body = der::exactly_one(pkcs1).filter(|t| t.tag == tag::SEQUENCE)?.reader();
     body.u64().filter(|version| *version <= 1)?;
     let (n, e) = (body.unsigned()?, body.unsigned()?);
     // d, p, q, and the three numbers of the Chinese remainder theorem.
@@ -221,9 +186,7 @@ fn rsa_public(pkcs1: &[u8]) -> Option<PublicKey> {
 
 /// Behind version and scalar of an `ECPrivateKey`.
 fn sec1_body(sec1: &[u8]) -> Option<Reader<'_>> {
-    let mut body = der::exactly_one(sec1)
-        .filter(|t| t.tag == tag::SEQUENCE)?
-        .reader();
+    let mut body = der::exactly_one(sec1).filter(|t| t.tag == tag::SEQUENCE)?.reader();
     body.u64().filter(|version| *version == 1)?;
     body.octets()?;
     Some(body)
@@ -270,8 +233,7 @@ mod tests {
 
     #[test]
     fn debug_prints_the_kind_only() {
-        let key =
-            PrivateKey::from_pkcs8_der(&KeyPair::generate().unwrap().serialize_der()).unwrap();
+        let key = PrivateKey::from_pkcs8_der(&KeyPair::generate().unwrap().serialize_der()).unwrap();
         assert_eq!(format!("{key:?}"), "PrivateKey(EC P-256)");
     }
 
@@ -289,13 +251,9 @@ mod tests {
         let params = rcgen::CertificateParams::new(Vec::new()).unwrap();
         let certificate = Certificate::from_der(params.self_signed(&pair).unwrap().der()).unwrap();
         assert!(key.matches(&certificate));
-        let other =
-            PrivateKey::from_pkcs8_der(&KeyPair::generate().unwrap().serialize_der()).unwrap();
+        let other = PrivateKey::from_pkcs8_der(&KeyPair::generate().unwrap().serialize_der()).unwrap();
         assert!(!other.matches(&certificate) && other != key);
-        assert_eq!(
-            PrivateKey::from_pkcs1_der(key.pkcs8_der()).unwrap_err(),
-            PrivateKeyError::NotThisFormat("PKCS#1")
-        );
+        assert_eq!(PrivateKey::from_pkcs1_der(key.pkcs8_der()).unwrap_err(), PrivateKeyError::NotThisFormat("PKCS#1"));
     }
 
     #[cfg(any(feature = "aws-lc", feature = "rustcrypto"))]

@@ -25,18 +25,10 @@ pub(super) fn read(bytes: &[u8], password: Option<&str>) -> KeyFile {
     let mut reader = Reader {
         password,
         budget: GUESS_BUDGET,
-        file: KeyFile {
-            format: Format::Unknown,
-            items: Vec::new(),
-            repairs: Vec::new(),
-            problems: Vec::new(),
-        },
+        file: KeyFile { format: Format::Unknown, items: Vec::new(), repairs: Vec::new(), problems: Vec::new() },
     };
     if bytes.len() > MAX_BYTES {
-        reader.problem(Problem::TooLarge {
-            size: bytes.len(),
-            limit: MAX_BYTES,
-        });
+        reader.problem(Problem::TooLarge { size: bytes.len(), limit: MAX_BYTES });
     } else {
         reader.whole(bytes, None, 0);
         reader.finish();
@@ -77,32 +69,14 @@ impl Reader<'_> {
         if self.file.items.len() >= MAX_ITEMS {
             return self.problem(Problem::TooManyItems { limit: MAX_ITEMS });
         }
-        let Origin {
-            label,
-            span,
-            repairs,
-            alias,
-            was_encrypted,
-        } = origin;
-        self.file.items.push(Item {
-            kind,
-            label,
-            span,
-            alias,
-            was_encrypted,
-            repairs,
-        });
+        let Origin { label, span, repairs, alias, was_encrypted } = origin;
+        self.file.items.push(Item { kind, label, span, alias, was_encrypted, repairs });
     }
 
     /// A whole file, or what an outer encoding held. `span` is that of the outer encoding.
     fn whole(&mut self, bytes: &[u8], span: Option<Range<usize>>, depth: usize) {
-        let plain_text = bytes
-            .iter()
-            .all(|b| matches!(b, 0x20..=0x7E | b'\t' | b'\r' | b'\n'));
-        if !plain_text
-            && bytes.first() == Some(&der::tag::SEQUENCE)
-            && self.binary(bytes, &span, depth)
-        {
+        let plain_text = bytes.iter().all(|b| matches!(b, 0x20..=0x7E | b'\t' | b'\r' | b'\n'));
+        if !plain_text && bytes.first() == Some(&der::tag::SEQUENCE) && self.binary(bytes, &span, depth) {
             return;
         }
         let mut repairs = Vec::new();
@@ -113,9 +87,7 @@ impl Reader<'_> {
                 }
                 self.text(text, &span, depth);
             }
-            None => self.problem(Problem::NotAKeyFile {
-                looks_like: looks::binary(bytes),
-            }),
+            None => self.problem(Problem::NotAKeyFile { looks_like: looks::binary(bytes) }),
         }
     }
 
@@ -130,11 +102,7 @@ impl Reader<'_> {
             let known = pkcs12::inspect(bytes).is_some();
             if known {
                 set(&mut self.file.format, Format::Der, Format::Pkcs12, true);
-                self.value(
-                    DerKind::Pkcs12,
-                    bytes,
-                    self.origin(DerKind::Pkcs12, span, 0..bytes.len(), depth),
-                );
+                self.value(DerKind::Pkcs12, bytes, self.origin(DerKind::Pkcs12, span, 0..bytes.len(), depth));
             }
             return known;
         }
@@ -149,11 +117,7 @@ impl Reader<'_> {
             }
             set(&mut self.file.format, Format::Der, Format::Pkcs12, false);
             let label = "the file".to_owned();
-            self.problem(Problem::Truncated {
-                label,
-                expected: Some(announced),
-                received: bytes.len(),
-            });
+            self.problem(Problem::Truncated { label, expected: Some(announced), received: bytes.len() });
             return true;
         }
         let mut rest = der::Reader(bytes);
@@ -167,12 +131,7 @@ impl Reader<'_> {
                 if kind == DerKind::Other {
                     return false;
                 }
-                set(
-                    &mut self.file.format,
-                    Format::Der,
-                    Format::Pkcs12,
-                    kind == DerKind::Pkcs12,
-                );
+                set(&mut self.file.format, Format::Der, Format::Pkcs12, kind == DerKind::Pkcs12);
                 first = false;
             }
             let origin = self.origin(kind, span, range, depth);
@@ -187,21 +146,9 @@ impl Reader<'_> {
         !first
     }
 
-    fn origin(
-        &self,
-        kind: DerKind,
-        span: &Option<Range<usize>>,
-        own: Range<usize>,
-        depth: usize,
-    ) -> Origin {
+    fn origin(&self, kind: DerKind, span: &Option<Range<usize>>, own: Range<usize>, depth: usize) -> Origin {
         let span = span.clone().or_else(|| (depth == 0).then_some(own));
-        Origin {
-            label: kind.name().to_owned(),
-            span,
-            repairs: Vec::new(),
-            alias: None,
-            was_encrypted: false,
-        }
+        Origin { label: kind.name().to_owned(), span, repairs: Vec::new(), alias: None, was_encrypted: false }
     }
 
     fn text(&mut self, text: Text, span: &Option<Range<usize>>, depth: usize) {
@@ -223,19 +170,11 @@ impl Reader<'_> {
             && let Some((items, problems)) = jwk::read(&text.text, MAX_ITEMS)
         {
             self.file.format = Format::Jwk;
-            let whole = span
-                .clone()
-                .or_else(|| Some(0..text.offset(text.text.len())));
+            let whole = span.clone().or_else(|| Some(0..text.offset(text.text.len())));
             for kind in items {
                 let label = "JWK".to_owned();
                 let span = whole.clone();
-                let origin = Origin {
-                    label,
-                    span,
-                    repairs: Vec::new(),
-                    alias: None,
-                    was_encrypted: false,
-                };
+                let origin = Origin { label, span, repairs: Vec::new(), alias: None, was_encrypted: false };
                 self.push(kind, origin);
             }
             for problem in problems {
@@ -246,9 +185,7 @@ impl Reader<'_> {
         if depth < MAX_NESTING && self.encoded(&text, span, depth) {
             return;
         }
-        self.problem(Problem::NotAKeyFile {
-            looks_like: looks::text(&text.text),
-        });
+        self.problem(Problem::NotAKeyFile { looks_like: looks::text(&text.text) });
     }
 
     /// Resolves HTML and percent escapes where they would hide a PEM block or its contents.
@@ -283,24 +220,16 @@ impl Reader<'_> {
                 Some(found) => found,
                 None => continue,
             };
-            let mut inner = Reader {
-                password: self.password,
-                budget: self.budget,
-                file: empty(),
-            };
+            let mut inner = Reader { password: self.password, budget: self.budget, file: empty() };
             inner.whole(&bytes, Some(whole.clone()), depth + 1);
-            let cut = bytes.first() == Some(&0x30)
-                && matches!(inner.file.problems.as_slice(), [Problem::Truncated { .. }]);
+            let cut =
+                bytes.first() == Some(&0x30) && matches!(inner.file.problems.as_slice(), [Problem::Truncated { .. }]);
             if inner.file.items.is_empty() && !cut {
                 continue;
             }
             self.budget = inner.budget;
             let holds_text = bytes.first() != Some(&der::tag::SEQUENCE);
-            let holds_pfx = inner
-                .file
-                .items
-                .iter()
-                .any(|i| matches!(i.kind, ItemKind::Pkcs12(_)));
+            let holds_pfx = inner.file.items.iter().any(|i| matches!(i.kind, ItemKind::Pkcs12(_)));
             let (format, repair) = match (hex, holds_text, holds_pfx) {
                 (true, ..) => (Format::HexOfDer, Repair::HexOfDer),
                 (_, true, _) => (Format::Base64OfPem, Repair::Base64OfPem),
@@ -312,11 +241,7 @@ impl Reader<'_> {
             }
             self.repair(repair);
             inner.file.repairs.into_iter().for_each(|r| self.repair(r));
-            inner
-                .file
-                .problems
-                .into_iter()
-                .for_each(|p| self.problem(p));
+            inner.file.problems.into_iter().for_each(|p| self.problem(p));
             self.file.items.append(&mut inner.file.items);
             self.file.items.truncate(MAX_ITEMS);
             return true;
@@ -325,25 +250,11 @@ impl Reader<'_> {
     }
 
     fn block(&mut self, block: Block, span: &Option<Range<usize>>, depth: usize) {
-        let Block {
-            label,
-            dek_info,
-            old_encryption,
-            bytes,
-            span: own,
-            repairs,
-            problems,
-        } = block;
+        let Block { label, dek_info, old_encryption, bytes, span: own, repairs, problems } = block;
         repairs.iter().for_each(|r| self.repair(*r));
         problems.into_iter().for_each(|p| self.problem(p));
         let span = span.clone().or_else(|| (depth == 0).then_some(own));
-        let mut origin = Origin {
-            label: label.clone(),
-            span,
-            repairs,
-            alias: None,
-            was_encrypted: false,
-        };
+        let mut origin = Origin { label: label.clone(), span, repairs, alias: None, was_encrypted: false };
         let Some(bytes) = bytes else { return };
         if old_encryption || dek_info.is_some() {
             return self.traditional(&bytes, dek_info, origin);
@@ -351,13 +262,8 @@ impl Reader<'_> {
         if bytes.is_empty() {
             return self.problem(Problem::Malformed { label });
         }
-        if matches!(
-            label.as_str(),
-            "OPENSSH PRIVATE KEY" | "SSH2 ENCRYPTED PRIVATE KEY"
-        ) {
-            self.problem(Problem::UnsupportedFormat {
-                format: "OpenSSH's private key format",
-            });
+        if matches!(label.as_str(), "OPENSSH PRIVATE KEY" | "SSH2 ENCRYPTED PRIVATE KEY") {
+            self.problem(Problem::UnsupportedFormat { format: "OpenSSH's private key format" });
             return self.push(ItemKind::Other("an OpenSSH private key".to_owned()), origin);
         }
         if label.starts_with("PGP ") || label.ends_with("PARAMETERS") {
@@ -367,11 +273,7 @@ impl Reader<'_> {
         let der = match announced {
             Some(n) if n > bytes.len() => {
                 let received = bytes.len();
-                return self.problem(Problem::Truncated {
-                    label,
-                    expected: Some(n),
-                    received,
-                });
+                return self.problem(Problem::Truncated { label, expected: Some(n), received });
             }
             Some(n) => &bytes[..n],
             None => return self.problem(Problem::Malformed { label }),
@@ -416,23 +318,13 @@ impl Reader<'_> {
             },
             DerKind::Request => self.push(ItemKind::CertificateRequest, origin),
             DerKind::Pkcs7 => {
-                self.push(
-                    ItemKind::Other("a PKCS#7 of certificates".to_owned()),
-                    origin.clone(),
-                );
-                for certificate in sniff::pkcs7_certificates(der)
-                    .into_iter()
-                    .flatten()
-                    .take(MAX_ITEMS)
-                {
+                self.push(ItemKind::Other("a PKCS#7 of certificates".to_owned()), origin.clone());
+                for certificate in sniff::pkcs7_certificates(der).into_iter().flatten().take(MAX_ITEMS) {
                     self.value(DerKind::Certificate, certificate, origin.clone());
                 }
             }
             DerKind::RevocationList => {
-                self.push(
-                    ItemKind::Other("a certificate revocation list".to_owned()),
-                    origin,
-                );
+                self.push(ItemKind::Other("a certificate revocation list".to_owned()), origin);
             }
             DerKind::Other => self.problem(Problem::Malformed { label }),
         }
@@ -442,14 +334,10 @@ impl Reader<'_> {
         match key {
             Ok(key) => self.push(ItemKind::PrivateKey(key), origin),
             Err(PrivateKeyError::UnsupportedKind(kind)) => {
-                self.problem(Problem::UnsupportedFormat {
-                    format: kind_in_words(kind),
-                });
+                self.problem(Problem::UnsupportedFormat { format: kind_in_words(kind) });
                 self.push(ItemKind::Other(format!("a private key {kind}")), origin);
             }
-            Err(_) => self.problem(Problem::Malformed {
-                label: origin.label,
-            }),
+            Err(_) => self.problem(Problem::Malformed { label: origin.label }),
         }
     }
 
@@ -458,16 +346,12 @@ impl Reader<'_> {
         let file = &self.file;
         let mismatch = file.private_key().is_some()
             && file.certificates().next().is_some()
-            && !file
-                .certificates()
-                .any(|c| file.private_keys().any(|k| k.matches(c)));
+            && !file.certificates().any(|c| file.private_keys().any(|k| k.matches(c)));
         if mismatch {
             self.problem(Problem::KeyCertMismatch);
         }
         if file_is_silent(&self.file) {
-            self.problem(Problem::NotAKeyFile {
-                looks_like: LooksLike::Text,
-            });
+            self.problem(Problem::NotAKeyFile { looks_like: LooksLike::Text });
         }
     }
 }
@@ -477,12 +361,7 @@ fn file_is_silent(file: &KeyFile) -> bool {
 }
 
 fn empty() -> KeyFile {
-    KeyFile {
-        format: Format::Unknown,
-        items: Vec::new(),
-        repairs: Vec::new(),
-        problems: Vec::new(),
-    }
+    KeyFile { format: Format::Unknown, items: Vec::new(), repairs: Vec::new(), problems: Vec::new() }
 }
 
 fn kind_in_words(kind: &'static str) -> &'static str {

@@ -283,61 +283,31 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge { size, limit } => {
-                write!(
-                    f,
-                    "{size} bytes are too many for a key file; at most {limit} are read"
-                )
+                write!(f, "{size} bytes are too many for a key file; at most {limit} are read")
             }
             Self::TooManyItems { limit } => {
                 write!(f, "more than {limit} parts; the rest was not read")
             }
             Self::NotAKeyFile { looks_like } => {
-                write!(
-                    f,
-                    "neither key nor certificate; it looks like {}",
-                    looks_like.describe()
-                )
+                write!(f, "neither key nor certificate; it looks like {}", looks_like.describe())
             }
             Self::EncryptedWithoutPassword { label } => {
                 write!(f, "{label} is encrypted and no password was given")
             }
-            Self::WrongPassword {
-                label,
-                works_with: None,
-            } => {
+            Self::WrongPassword { label, works_with: None } => {
                 write!(f, "the password does not open {label}")
             }
-            Self::WrongPassword {
-                label,
-                works_with: Some(variant),
-            } => write!(
-                f,
-                "the password does not open {label} as given; it works {}",
-                variant.describe()
-            ),
-            Self::BadBase64 { label, offset } => write!(
-                f,
-                "the {label} block has a character at byte {offset} that base64 does not know"
-            ),
-            Self::Truncated {
-                label,
-                expected: Some(expected),
-                received,
-            } => {
-                write!(
-                    f,
-                    "{label} is cut off: {received} of {expected} bytes are there"
-                )
+            Self::WrongPassword { label, works_with: Some(variant) } => {
+                write!(f, "the password does not open {label} as given; it works {}", variant.describe())
             }
-            Self::Truncated {
-                label,
-                expected: None,
-                received,
-            } => {
-                write!(
-                    f,
-                    "{label} is cut off after {received} bytes, in the middle of a base64 group"
-                )
+            Self::BadBase64 { label, offset } => {
+                write!(f, "the {label} block has a character at byte {offset} that base64 does not know")
+            }
+            Self::Truncated { label, expected: Some(expected), received } => {
+                write!(f, "{label} is cut off: {received} of {expected} bytes are there")
+            }
+            Self::Truncated { label, expected: None, received } => {
+                write!(f, "{label} is cut off after {received} bytes, in the middle of a base64 group")
             }
             Self::MissingEnd { label } => {
                 write!(f, "the line -----END {label}----- is missing")
@@ -352,17 +322,12 @@ impl fmt::Display for Problem {
                 write!(f, "the contents of {label} are not what the label says")
             }
             Self::MalformedCertificate { error } => write!(f, "{error}"),
-            Self::KeyCertMismatch => {
-                f.write_str("the private key belongs to none of the certificates beside it")
-            }
+            Self::KeyCertMismatch => f.write_str("the private key belongs to none of the certificates beside it"),
             Self::UnsupportedEncryption { scheme } => {
                 write!(f, "encryption with {scheme} is not supported")
             }
             Self::TooManyIterations { found, limit } => {
-                write!(
-                    f,
-                    "{found} rounds of key derivation are too many; at most {limit} are done"
-                )
+                write!(f, "{found} rounds of key derivation are too many; at most {limit} are done")
             }
             Self::JwkIncomplete { missing } => {
                 write!(f, "the JWK has no usable member `{missing}`")

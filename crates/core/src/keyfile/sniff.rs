@@ -55,10 +55,7 @@ impl DerKind {
     /// Whether a PEM label names this kind (RFC 7468 and what tools write).
     pub fn has_label(self, label: &str) -> bool {
         match self {
-            Self::Certificate => matches!(
-                label,
-                "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE"
-            ),
+            Self::Certificate => matches!(label, "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE"),
             Self::Pkcs12 => matches!(label, "PKCS12" | "PFX"),
             Self::Pkcs8 => label == "PRIVATE KEY",
             Self::EncryptedPkcs8 => label == "ENCRYPTED PRIVATE KEY",
@@ -68,10 +65,7 @@ impl DerKind {
             Self::Pkcs1Public => label == "RSA PUBLIC KEY",
             Self::Request => matches!(label, "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST"),
             // Windows and some authorities label PKCS#7 as CERTIFICATE or CERTIFICATE CHAIN.
-            Self::Pkcs7 => matches!(
-                label,
-                "PKCS7" | "CMS" | "PKCS #7 SIGNED DATA" | "CERTIFICATE CHAIN"
-            ),
+            Self::Pkcs7 => matches!(label, "PKCS7" | "CMS" | "PKCS #7 SIGNED DATA" | "CERTIFICATE CHAIN"),
             Self::RevocationList => label == "X509 CRL",
             Self::Other => true,
         }
@@ -84,9 +78,7 @@ const OID_SIGNED_DATA: &str = "1.2.840.113549.1.7.2";
 
 /// The kind of the one SEQUENCE in `bytes`; `None` when there is none.
 pub(super) fn sniff(bytes: &[u8]) -> Option<DerKind> {
-    let body = der::exactly_one(bytes)
-        .filter(|t| t.tag == tag::SEQUENCE)?
-        .reader();
+    let body = der::exactly_one(bytes).filter(|t| t.tag == tag::SEQUENCE)?.reader();
     Some(kind(body).unwrap_or(DerKind::Other))
 }
 
@@ -105,9 +97,7 @@ fn kind(body: Reader<'_>) -> Option<DerKind> {
                     let oid = second.reader().oid()?;
                     match rest.peek() {
                         Some(tag::OCTET_STRING) => Some(DerKind::Pkcs8),
-                        _ if number == Some(3) && oid.starts_with("1.2.840.113549.1.7.") => {
-                            Some(DerKind::Pkcs12)
-                        }
+                        _ if number == Some(3) && oid.starts_with("1.2.840.113549.1.7.") => Some(DerKind::Pkcs12),
                         _ => None,
                     }
                 }
@@ -140,25 +130,11 @@ fn signed(mut inner: Reader<'_>, mut rest: Reader<'_>) -> Option<DerKind> {
     if inner.peek() == Some(tag::CONTEXT_0) {
         return Some(DerKind::Certificate);
     }
-    let tags: Vec<u8> = std::iter::from_fn(|| inner.any().map(|t| t.tag))
-        .take(5)
-        .collect();
+    let tags: Vec<u8> = std::iter::from_fn(|| inner.any().map(|t| t.tag)).take(5).collect();
     match tags.as_slice() {
         // serial, algorithm, issuer, validity, subject: version 1
-        [
-            tag::INTEGER,
-            tag::SEQUENCE,
-            tag::SEQUENCE,
-            tag::SEQUENCE,
-            tag::SEQUENCE,
-        ] => Some(DerKind::Certificate),
-        [
-            tag::INTEGER,
-            tag::SEQUENCE,
-            tag::SEQUENCE,
-            tag::CONTEXT_0,
-            ..,
-        ] => Some(DerKind::Request),
+        [tag::INTEGER, tag::SEQUENCE, tag::SEQUENCE, tag::SEQUENCE, tag::SEQUENCE] => Some(DerKind::Certificate),
+        [tag::INTEGER, tag::SEQUENCE, tag::SEQUENCE, tag::CONTEXT_0, ..] => Some(DerKind::Request),
         [tag::INTEGER, tag::SEQUENCE, tag::SEQUENCE] => Some(DerKind::Request),
         _ => Some(DerKind::RevocationList),
     }

@@ -17,8 +17,7 @@ impl Text {
         self.text.push(c);
         // Inputs are at most one MiB, see `MAX_BYTES`.
         let offset = u32::try_from(offset).unwrap_or(u32::MAX);
-        self.origin
-            .extend(std::iter::repeat_n(offset, c.len_utf8()));
+        self.origin.extend(std::iter::repeat_n(offset, c.len_utf8()));
     }
 
     /// Offset in the input of a byte of the text; the end maps to the end.
@@ -60,11 +59,7 @@ pub(super) fn decode(bytes: &[u8], repairs: &mut Vec<Repair>) -> Option<Text> {
         repairs.push(Repair::Utf16);
         return Some(text);
     }
-    let skip = if bytes.starts_with(b"\xEF\xBB\xBF") {
-        3
-    } else {
-        0
-    };
+    let skip = if bytes.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
     let mut offset = skip;
     for chunk in bytes.get(skip..)?.utf8_chunks() {
         for (i, c) in chunk.valid().char_indices() {
@@ -173,15 +168,7 @@ mod tests {
     use super::*;
 
     fn utf16(text: &str, little: bool) -> Vec<u8> {
-        text.encode_utf16()
-            .flat_map(|u| {
-                if little {
-                    u.to_le_bytes()
-                } else {
-                    u.to_be_bytes()
-                }
-            })
-            .collect()
+        text.encode_utf16().flat_map(|u| if little { u.to_le_bytes() } else { u.to_be_bytes() }).collect()
     }
 
     #[test]
@@ -217,8 +204,7 @@ mod tests {
     #[test]
     fn escapes_resolve_and_keep_offsets() {
         let mut repairs = vec![];
-        let html =
-            unescape_html(&decode(b"a&#43;b&#x2F;&plus;&unknown;", &mut repairs).unwrap()).unwrap();
+        let html = unescape_html(&decode(b"a&#43;b&#x2F;&plus;&unknown;", &mut repairs).unwrap()).unwrap();
         assert_eq!(html.text, "a+b/+&unknown;");
         assert_eq!(html.offset(2), 6);
         let percent = unescape_percent(&decode(b"a%2Bb+c", &mut repairs).unwrap(), true).unwrap();

@@ -124,13 +124,9 @@ impl Certificate {
         let (header, length) = der::header(bytes).ok_or(CertificateError::NotCertificate)?;
         let expected = header.saturating_add(length);
         if expected > bytes.len() {
-            return Err(CertificateError::Truncated {
-                expected,
-                received: bytes.len(),
-            });
+            return Err(CertificateError::Truncated { expected, received: bytes.len() });
         }
-        let (rest, parsed) =
-            X509Certificate::from_der(bytes).map_err(|_| CertificateError::NotCertificate)?;
+        let (rest, parsed) = X509Certificate::from_der(bytes).map_err(|_| CertificateError::NotCertificate)?;
         if !rest.is_empty() {
             return Err(CertificateError::TrailingBytes { count: rest.len() });
         }
@@ -274,10 +270,7 @@ impl Certificate {
     /// # Errors
     /// [`KeyError`] when the key is not one this project verifies with.
     pub fn verifier(&self, provider: &dyn Provider) -> Result<Arc<dyn Verify>, KeyError> {
-        self.0
-            .verifier
-            .get_or_init(|| provider.verifier(&self.0.public_key))
-            .clone()
+        self.0.verifier.get_or_init(|| provider.verifier(&self.0.public_key)).clone()
     }
 
     /// Whether `other` signed this certificate: names chain and the signature verifies. Neither validity nor
@@ -289,10 +282,9 @@ impl Certificate {
         let Some(tbs) = self.0.der.get(self.0.tbs.clone()) else {
             return false;
         };
-        other.verifier(provider).is_ok_and(|v| {
-            v.verify_certificate(&self.0.signature_oid, tbs, &self.0.signature)
-                .is_ok()
-        })
+        other
+            .verifier(provider)
+            .is_ok_and(|v| v.verify_certificate(&self.0.signature_oid, tbs, &self.0.signature).is_ok())
     }
 }
 
@@ -336,14 +328,10 @@ fn extensions(certificate: &X509Certificate<'_>) -> (Vec<String>, bool, bool) {
 
 fn general_name(name: &GeneralName<'_>) -> Option<String> {
     match name {
-        GeneralName::DNSName(text) | GeneralName::RFC822Name(text) | GeneralName::URI(text) => {
-            Some(printable(text))
-        }
+        GeneralName::DNSName(text) | GeneralName::RFC822Name(text) | GeneralName::URI(text) => Some(printable(text)),
         GeneralName::IPAddress(bytes) => match <[u8; 4]>::try_from(*bytes) {
             Ok(v4) => Some(std::net::Ipv4Addr::from(v4).to_string()),
-            Err(_) => <[u8; 16]>::try_from(*bytes)
-                .ok()
-                .map(|v6| std::net::Ipv6Addr::from(v6).to_string()),
+            Err(_) => <[u8; 16]>::try_from(*bytes).ok().map(|v6| std::net::Ipv6Addr::from(v6).to_string()),
         },
         GeneralName::DirectoryName(name) => Some(name_text(name)),
         _ => None,
@@ -353,20 +341,13 @@ fn general_name(name: &GeneralName<'_>) -> Option<String> {
 fn oddities(certificate: &X509Certificate<'_>, unreadable: bool) -> Vec<CertificateOddity> {
     use CertificateOddity as O;
     let serial = certificate.raw_serial();
-    let positive =
-        serial.first().is_some_and(|b| b & 0x80 == 0) && !der::trim_zeros(serial).is_empty();
+    let positive = serial.first().is_some_and(|b| b & 0x80 == 0) && !der::trim_zeros(serial).is_empty();
     let validity = certificate.validity();
     [
         (certificate.version().0 != 2, O::NotVersion3),
         (!positive, O::SerialNotPositive),
-        (
-            validity.not_after.timestamp() < validity.not_before.timestamp(),
-            O::ValidityReversed,
-        ),
-        (
-            certificate.signature_algorithm != certificate.tbs_certificate.signature,
-            O::SignatureAlgorithmsDiffer,
-        ),
+        (validity.not_after.timestamp() < validity.not_before.timestamp(), O::ValidityReversed),
+        (certificate.signature_algorithm != certificate.tbs_certificate.signature, O::SignatureAlgorithmsDiffer),
         (unreadable, O::UnreadableExtension),
     ]
     .into_iter()
@@ -383,18 +364,13 @@ mod tests {
         let mut params = CertificateParams::new(vec!["app.contoso.example".to_owned()]).unwrap();
         params.distinguished_name = rcgen::DistinguishedName::new();
         fill(&mut params);
-        params
-            .self_signed(&KeyPair::generate().unwrap())
-            .unwrap()
-            .der()
-            .to_vec()
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
     }
 
     #[test]
     fn reads_names_in_the_certificates_order_and_escapes() {
         let der = certificate(|p| {
-            p.distinguished_name
-                .push(DnType::OrganizationName, "Contoso, Ltd");
+            p.distinguished_name.push(DnType::OrganizationName, "Contoso, Ltd");
             p.distinguished_name.push(DnType::CommonName, "pay\nroll ");
         });
         let c = Certificate::from_der(&der).unwrap();
@@ -423,22 +399,13 @@ mod tests {
         let der = certificate(|_| {});
         let mut longer = der.clone();
         longer.push(0);
-        assert_eq!(
-            Certificate::from_der(&longer).unwrap_err(),
-            CertificateError::TrailingBytes { count: 1 }
-        );
+        assert_eq!(Certificate::from_der(&longer).unwrap_err(), CertificateError::TrailingBytes { count: 1 });
         assert_eq!(
             Certificate::from_der(&der[..100]).unwrap_err(),
-            CertificateError::Truncated {
-                expected: der.len(),
-                received: 100
-            }
+            CertificateError::Truncated { expected: der.len(), received: 100 }
         );
         for other in [&b""[..], b"x", &[0x30, 0x80], &[0x30, 0x03, 2, 1, 0]] {
-            assert_eq!(
-                Certificate::from_der(other).unwrap_err(),
-                CertificateError::NotCertificate
-            );
+            assert_eq!(Certificate::from_der(other).unwrap_err(), CertificateError::NotCertificate);
         }
         assert!(matches!(
             Certificate::from_der(&vec![0x30; MAX_CERTIFICATE_BYTES + 1]),

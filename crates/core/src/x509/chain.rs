@@ -70,10 +70,7 @@ pub fn order(leaf: &Certificate, certificates: &[Certificate]) -> Vec<Certificat
         let Some(last) = chain.last().filter(|c| !c.self_signed()) else {
             break;
         };
-        let next = certificates
-            .iter()
-            .find(|c| c.subject_der() == last.issuer_der() && !chain.contains(c))
-            .cloned();
+        let next = certificates.iter().find(|c| c.subject_der() == last.issuer_der() && !chain.contains(c)).cloned();
         match next {
             Some(issuer) => chain.push(issuer),
             None => break,
@@ -86,9 +83,7 @@ pub fn order(leaf: &Certificate, certificates: &[Certificate]) -> Vec<Certificat
 mod verify {
     use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime as PkiTime};
     use std::time::Duration;
-    use webpki::{
-        EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_from_trusted_cert,
-    };
+    use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_from_trusted_cert};
 
     use super::{Certificate, ChainError, MAX_CHAIN};
     use crate::time::UnixTime;
@@ -106,20 +101,13 @@ mod verify {
         now: UnixTime,
     ) -> Result<usize, ChainError> {
         if intermediates.len() > MAX_CHAIN {
-            return Err(ChainError::TooLong {
-                count: intermediates.len(),
-                limit: MAX_CHAIN,
-            });
+            return Err(ChainError::TooLong { count: intermediates.len(), limit: MAX_CHAIN });
         }
         // One anchor after the other: the library returns the anchor's name, and two anchors may share a name.
-        let time =
-            PkiTime::since_unix_epoch(Duration::from_secs(u64::try_from(now.secs()).unwrap_or(0)));
+        let time = PkiTime::since_unix_epoch(Duration::from_secs(u64::try_from(now.secs()).unwrap_or(0)));
         let leaf_der = CertificateDer::from(leaf.der());
         let entity = EndEntityCert::try_from(&leaf_der).map_err(reason)?;
-        let between: Vec<CertificateDer<'_>> = intermediates
-            .iter()
-            .map(|c| CertificateDer::from(c.der()))
-            .collect();
+        let between: Vec<CertificateDer<'_>> = intermediates.iter().map(|c| CertificateDer::from(c.der())).collect();
         let mut nearest = ChainError::NoAnchor;
         for (index, anchor) in anchors.iter().enumerate() {
             let anchor_der = CertificateDer::from(anchor.der());
@@ -132,11 +120,7 @@ mod verify {
             };
             // The library does not judge an anchor's own validity; an expired authority vouches for nobody.
             if !anchor.valid_at(now) {
-                let own = if now < anchor.not_before() {
-                    ChainError::NotYetValid
-                } else {
-                    ChainError::Expired
-                };
+                let own = if now < anchor.not_before() { ChainError::NotYetValid } else { ChainError::Expired };
                 nearest = nearer(nearest, own);
                 continue;
             }
@@ -238,16 +222,8 @@ mod tests {
     fn order_starts_at_the_leaf_and_leaves_strangers_out() {
         let p = pki(true);
         let other = pki(true);
-        let mixed = [
-            p.root.clone(),
-            other.leaf.clone(),
-            p.leaf.clone(),
-            p.middle.clone(),
-        ];
-        let names: Vec<_> = order(&p.leaf, &mixed)
-            .iter()
-            .map(|c| c.subject().to_owned())
-            .collect();
+        let mixed = [p.root.clone(), other.leaf.clone(), p.leaf.clone(), p.middle.clone()];
+        let names: Vec<_> = order(&p.leaf, &mixed).iter().map(|c| c.subject().to_owned()).collect();
         assert_eq!(names, ["CN=leaf", "CN=Middle", "CN=Root"]);
         assert_eq!(order(&p.root, &mixed).len(), 1);
     }
@@ -259,35 +235,16 @@ mod tests {
         let p = pki(true);
         let now = UnixTime::from_secs(1_735_689_600);
         let between = [p.middle.clone()];
-        let check =
-            |anchors: &[Certificate], now| verify_to_anchor(&p.leaf, &between, anchors, now);
+        let check = |anchors: &[Certificate], now| verify_to_anchor(&p.leaf, &between, anchors, now);
         assert_eq!(check(&[p.stranger.clone(), p.root.clone()], now), Ok(1));
-        assert_eq!(
-            check(std::slice::from_ref(&p.stranger), now),
-            Err(ChainError::BadSignature)
-        );
+        assert_eq!(check(std::slice::from_ref(&p.stranger), now), Err(ChainError::BadSignature));
         assert_eq!(check(&[], now), Err(ChainError::NoAnchor));
         let root = std::slice::from_ref(&p.root);
-        assert_eq!(
-            verify_to_anchor(&p.leaf, &[], root, now),
-            Err(ChainError::UnknownIssuer)
-        );
-        assert_eq!(
-            check(root, UnixTime::from_secs(1_900_000_000)),
-            Err(ChainError::Expired)
-        );
-        assert_eq!(
-            check(root, UnixTime::from_secs(1_600_000_000)),
-            Err(ChainError::NotYetValid)
-        );
+        assert_eq!(verify_to_anchor(&p.leaf, &[], root, now), Err(ChainError::UnknownIssuer));
+        assert_eq!(check(root, UnixTime::from_secs(1_900_000_000)), Err(ChainError::Expired));
+        assert_eq!(check(root, UnixTime::from_secs(1_600_000_000)), Err(ChainError::NotYetValid));
         let many = vec![p.middle.clone(); MAX_CHAIN + 1];
-        assert_eq!(
-            verify_to_anchor(&p.leaf, &many, root, now),
-            Err(ChainError::TooLong {
-                count: 11,
-                limit: 10
-            })
-        );
+        assert_eq!(verify_to_anchor(&p.leaf, &many, root, now), Err(ChainError::TooLong { count: 11, limit: 10 }));
     }
 
     #[cfg(any(feature = "aws-lc", feature = "rustcrypto"))]

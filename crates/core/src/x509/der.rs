@@ -54,22 +54,14 @@ impl<'a> Reader<'a> {
     pub fn any(&mut self) -> Option<Tlv<'a>> {
         let (header, length) = header(self.0)?;
         let end = header.checked_add(length)?;
-        let tlv = Tlv {
-            tag: *self.0.first()?,
-            value: self.0.get(header..end)?,
-            whole: self.0.get(..end)?,
-        };
+        let tlv = Tlv { tag: *self.0.first()?, value: self.0.get(header..end)?, whole: self.0.get(..end)? };
         self.0 = &self.0[end..];
         Some(tlv)
     }
 
     /// The next value, when it has this tag.
     pub fn expect(&mut self, tag: u8) -> Option<Tlv<'a>> {
-        if self.peek() == Some(tag) {
-            self.any()
-        } else {
-            None
-        }
+        if self.peek() == Some(tag) { self.any() } else { None }
     }
 
     /// The contents of the SEQUENCE that comes next.
@@ -120,10 +112,7 @@ pub fn header(bytes: &[u8]) -> Option<(usize, usize)> {
         0..=0x7F => Some((2, usize::from(first))),
         0x81..=0x84 => {
             let octets = usize::from(first & 0x7F);
-            let length = bytes
-                .get(2..2 + octets)?
-                .iter()
-                .fold(0_u64, |n, b| n << 8 | u64::from(*b));
+            let length = bytes.get(2..2 + octets)?.iter().fold(0_u64, |n, b| n << 8 | u64::from(*b));
             Some((2 + octets, usize::try_from(length).ok()?))
         }
         _ => None,
@@ -169,12 +158,7 @@ pub fn oid_text(value: &[u8]) -> Option<String> {
     if open || arcs.is_empty() {
         return None;
     }
-    Some(
-        arcs.iter()
-            .map(u64::to_string)
-            .collect::<Vec<_>>()
-            .join("."),
-    )
+    Some(arcs.iter().map(u64::to_string).collect::<Vec<_>>().join("."))
 }
 
 /// Writes identifier, length and contents.
@@ -230,12 +214,7 @@ mod tests {
 
     #[test]
     fn oids_round_trip() {
-        for oid in [
-            "1.2.840.113549.1.1.1",
-            "2.16.840.1.101.3.4.2.1",
-            "1.3.132.0.34",
-            "2.5.4.3",
-        ] {
+        for oid in ["1.2.840.113549.1.1.1", "2.16.840.1.101.3.4.2.1", "1.3.132.0.34", "2.5.4.3"] {
             let der = write_oid(oid).unwrap();
             assert_eq!(Reader(&der).oid().as_deref(), Some(oid));
         }

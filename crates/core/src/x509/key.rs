@@ -126,10 +126,7 @@ pub enum PublicKeyError {
 impl PublicKey {
     /// An RSA key from big-endian numbers; leading zeros are dropped.
     pub fn rsa(n: &[u8], e: &[u8]) -> Self {
-        Self::Rsa(RsaPublicKey {
-            n: der::trim_zeros(n).to_vec(),
-            e: der::trim_zeros(e).to_vec(),
-        })
+        Self::Rsa(RsaPublicKey { n: der::trim_zeros(n).to_vec(), e: der::trim_zeros(e).to_vec() })
     }
 
     /// Reads a SubjectPublicKeyInfo.
@@ -138,55 +135,37 @@ impl PublicKey {
     /// [`PublicKeyError`] when the bytes are something else, or end early, or go on behind it.
     pub fn from_spki(spki: &[u8]) -> Result<Self, PublicKeyError> {
         let (mut body, mut algorithm, oid) = (|| {
-            let mut body = der::exactly_one(spki)
-                .filter(|t| t.tag == tag::SEQUENCE)?
-                .reader();
+            let mut body = der::exactly_one(spki).filter(|t| t.tag == tag::SEQUENCE)?.reader();
             let mut algorithm = body.sequence()?;
             let oid = algorithm.oid()?;
             Some((body, algorithm, oid))
         })()
         .ok_or(PublicKeyError::NotSpki)?;
-        let bits = body
-            .bits()
-            .filter(|_| body.is_empty())
-            .ok_or(PublicKeyError::NotSpki)?;
+        let bits = body.bits().filter(|_| body.is_empty()).ok_or(PublicKeyError::NotSpki)?;
         match oid.as_str() {
             oid::RSA => Self::from_pkcs1(bits).ok_or(PublicKeyError::MalformedKey("RSA")),
             oid::EC => {
                 // Explicit curve parameters (a SEQUENCE) are read as an unknown curve: RFC 5480 §2.1.1 forbids them.
-                let curve = algorithm.oid().map_or_else(
-                    || Curve::Other("explicit".to_owned()),
-                    |o| Curve::from_oid(&o),
-                );
+                let curve =
+                    algorithm.oid().map_or_else(|| Curve::Other("explicit".to_owned()), |o| Curve::from_oid(&o));
                 if let Curve::Other(name) = &curve
                     && name == "explicit"
                 {
-                    return Ok(Self::Other {
-                        oid,
-                        spki: spki.to_vec(),
-                    });
+                    return Ok(Self::Other { oid, spki: spki.to_vec() });
                 }
                 if bits.is_empty() {
                     return Err(PublicKeyError::MalformedKey("EC"));
                 }
-                Ok(Self::Ec {
-                    curve,
-                    point: bits.to_vec(),
-                })
+                Ok(Self::Ec { curve, point: bits.to_vec() })
             }
             oid::ED25519 => Ok(Self::Ed25519(bits.to_vec())),
-            _ => Ok(Self::Other {
-                oid,
-                spki: spki.to_vec(),
-            }),
+            _ => Ok(Self::Other { oid, spki: spki.to_vec() }),
         }
     }
 
     /// Reads an `RSAPublicKey` (RFC 8017 §A.1.1), the contents of PEM `RSA PUBLIC KEY`.
     pub fn from_pkcs1(bytes: &[u8]) -> Option<Self> {
-        let mut body = der::exactly_one(bytes)
-            .filter(|t| t.tag == tag::SEQUENCE)?
-            .reader();
+        let mut body = der::exactly_one(bytes).filter(|t| t.tag == tag::SEQUENCE)?.reader();
         let (n, e) = (body.unsigned()?, body.unsigned()?);
         (body.is_empty() && !n.is_empty() && !e.is_empty()).then(|| Self::rsa(n, e))
     }
@@ -262,36 +241,16 @@ impl PublicKey {
             Alg::Rs256 | Alg::Rs384 | Alg::Rs512 | Alg::Ps256 | Alg::Ps384 | Alg::Ps512 => {
                 matches!(self, Self::Rsa(_))
             }
-            Alg::Es256 => matches!(
-                self,
-                Self::Ec {
-                    curve: Curve::P256,
-                    ..
-                }
-            ),
-            Alg::Es384 => matches!(
-                self,
-                Self::Ec {
-                    curve: Curve::P384,
-                    ..
-                }
-            ),
-            Alg::Es512 => matches!(
-                self,
-                Self::Ec {
-                    curve: Curve::P521,
-                    ..
-                }
-            ),
+            Alg::Es256 => matches!(self, Self::Ec { curve: Curve::P256, .. }),
+            Alg::Es384 => matches!(self, Self::Ec { curve: Curve::P384, .. }),
+            Alg::Es512 => matches!(self, Self::Ec { curve: Curve::P521, .. }),
         }
     }
 }
 
 fn bit_length(magnitude: &[u8]) -> usize {
     let magnitude = der::trim_zeros(magnitude);
-    magnitude
-        .first()
-        .map_or(0, |b| magnitude.len() * 8 - b.leading_zeros() as usize)
+    magnitude.first().map_or(0, |b| magnitude.len() * 8 - b.leading_zeros() as usize)
 }
 
 #[cfg(test)]
@@ -307,9 +266,7 @@ mod tests {
         assert_eq!(key.exponent(), Some(65537));
         assert_eq!(PublicKey::from_spki(&key.spki()), Ok(key.clone()));
         assert_eq!(key.kind(), "RSA");
-        let PublicKey::Rsa(inner) = &key else {
-            panic!()
-        };
+        let PublicKey::Rsa(inner) = &key else { panic!() };
         assert_eq!(inner.n, n);
     }
 
@@ -318,23 +275,14 @@ mod tests {
         let mut spki = PublicKey::rsa(&[0x7F; 256], &[1, 0, 1]).spki();
         spki.push(0);
         assert_eq!(PublicKey::from_spki(&spki), Err(PublicKeyError::NotSpki));
-        let negative = der::write(
-            tag::SEQUENCE,
-            &[
-                &der::write(tag::INTEGER, &[&[0x80]]),
-                &der::write_unsigned(&[3]),
-            ],
-        );
+        let negative = der::write(tag::SEQUENCE, &[&der::write(tag::INTEGER, &[&[0x80]]), &der::write_unsigned(&[3])]);
         assert_eq!(PublicKey::from_pkcs1(&negative), None);
     }
 
     #[test]
     fn algorithms_fit_their_kind_only() {
         let rsa = PublicKey::rsa(&[0x80; 256], &[1, 0, 1]);
-        let ec = PublicKey::Ec {
-            curve: Curve::P256,
-            point: vec![4; 65],
-        };
+        let ec = PublicKey::Ec { curve: Curve::P256, point: vec![4; 65] };
         assert!(rsa.fits(Alg::Ps256) && rsa.fits(Alg::Rs512) && !rsa.fits(Alg::Es256));
         assert!(ec.fits(Alg::Es256) && !ec.fits(Alg::Es384) && !ec.fits(Alg::Rs256));
         assert_eq!(PublicKey::from_spki(&ec.spki()), Ok(ec));

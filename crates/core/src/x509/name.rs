@@ -67,24 +67,13 @@ fn attribute_text(tag: u32, data: &[u8]) -> Option<String> {
         12 | 18 | 19 | 22 | 26 => String::from_utf8(data.to_vec()).ok(),
         20 => Some(data.iter().map(|b| char::from(*b)).collect()),
         28 => {
-            let units = data.chunks_exact(4).map(|c| {
-                c.try_into()
-                    .ok()
-                    .map(u32::from_be_bytes)
-                    .and_then(char::from_u32)
-            });
+            let units =
+                data.chunks_exact(4).map(|c| c.try_into().ok().map(u32::from_be_bytes).and_then(char::from_u32));
             (data.len().is_multiple_of(4)).then(|| units.collect())?
         }
         30 => {
-            let units: Vec<u16> = data
-                .chunks_exact(2)
-                .map(|c| u16::from(c[0]) << 8 | u16::from(c[1]))
-                .collect();
-            if data.len().is_multiple_of(2) {
-                String::from_utf16(&units).ok()
-            } else {
-                None
-            }
+            let units: Vec<u16> = data.chunks_exact(2).map(|c| u16::from(c[0]) << 8 | u16::from(c[1])).collect();
+            if data.len().is_multiple_of(2) { String::from_utf16(&units).ok() } else { None }
         }
         _ => None,
     }
@@ -120,11 +109,7 @@ fn push_hex_pairs(out: &mut String, c: char) {
 pub(super) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() {
-            push_hex_pairs(&mut out, c)
-        } else {
-            out.push(c)
-        }
+        if c.is_control() { push_hex_pairs(&mut out, c) } else { out.push(c) }
     }
     out
 }

@@ -11,7 +11,7 @@ use crate::report::{EvidenceItem, Finding, Report, Verdict};
 
 /// Narrowest width that is laid out for.
 const MIN_WIDTH: usize = 40;
-/// Bytes on a line of hex.
+/// Bytes on a line of hex, where the terminal is wide enough; half of them elsewhere.
 const BYTES_A_LINE: usize = 16;
 
 /// Renders a report; `color` adds ANSI colours.
@@ -174,14 +174,15 @@ impl Page {
         if !matches!(expected.bytes.len(), 20 | 32) || found.bytes.is_empty() {
             return false;
         }
+        let a_line = if self.width >= 76 { BYTES_A_LINE } else { BYTES_A_LINE / 2 };
         for (label, bytes) in [("received", &found.bytes), ("right", &expected.bytes)] {
             self.rail("| ", &format!("{label}: {} bytes", bytes.len()), "1;34");
-            for chunk in bytes.chunks(BYTES_A_LINE).take(4) {
+            for chunk in bytes.chunks(a_line).take(64 / a_line) {
                 let hex: Vec<String> = chunk.iter().map(|b| format!("{b:02X}")).collect();
                 let text: String =
                     chunk.iter().map(|b| if b.is_ascii_graphic() || *b == b' ' { *b as char } else { '.' }).collect();
                 let bar = self.paint("1;34", "   | ");
-                self.line(&format!("{bar}  {:<48}{text}", hex.join(" ")));
+                self.line(&format!("{bar}  {:<1$}{text}", hex.join(" "), a_line * 3));
             }
         }
         true

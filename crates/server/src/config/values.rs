@@ -115,7 +115,9 @@ impl Network {
     /// Whether an address lies in it; IPv4 addresses mapped into IPv6 count as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => same(u128::from(a.to_bits()) << 96, u128::from(b.to_bits()) << 96, self.bits),
+            (IpAddr::V4(a), IpAddr::V4(b)) => {
+                same(u128::from(a.to_bits()) << 96, u128::from(b.to_bits()) << 96, self.bits)
+            }
             (IpAddr::V6(a), IpAddr::V6(b)) => same(a.to_bits(), b.to_bits(), self.bits),
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
         }
@@ -161,7 +163,9 @@ pub(super) fn listen(text: &str) -> Result<Listen, String> {
     let (host, port) = text.rsplit_once(':').ok_or("there is no port")?;
     let port = port.parse().map_err(|_| format!("'{port}' is no port (0 to 65535)"))?;
     let host = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
-        Some(inside) => inside.parse::<std::net::Ipv6Addr>().map_err(|_| format!("'{inside}' is no IPv6 address"))?.to_string(),
+        Some(inside) => {
+            inside.parse::<std::net::Ipv6Addr>().map_err(|_| format!("'{inside}' is no IPv6 address"))?.to_string()
+        }
         None if host.contains(':') => return Err("an IPv6 address needs brackets".to_owned()),
         None if is_host(host) => host.to_ascii_lowercase(),
         None => return Err(format!("'{host}' is no host")),
@@ -241,7 +245,9 @@ pub(super) fn network(text: &str) -> Result<Network, String> {
     let most = if address.is_ipv4() { 32 } else { 128 };
     let bits = match bits {
         None => most,
-        Some(bits) => bits.parse().ok().filter(|b| *b <= most).ok_or_else(|| format!("the prefix length must be 0 to {most}"))?,
+        Some(bits) => {
+            bits.parse().ok().filter(|b| *b <= most).ok_or_else(|| format!("the prefix length must be 0 to {most}"))?
+        }
     };
     Ok(Network { address, bits })
 }
@@ -293,7 +299,15 @@ mod tests {
     fn public_urls_are_hosts() {
         assert_eq!(public_url("https://STS.example:443/").unwrap().to_string(), "https://sts.example");
         assert_eq!(public_url("https://[::1]:9").unwrap().authority(), "[::1]:9");
-        for wrong in ["not a url", "ftp://a.example", "https://a.example/path?x=y", "https://", "https://a b", "https://u@h", "https://h:x"] {
+        for wrong in [
+            "not a url",
+            "ftp://a.example",
+            "https://a.example/path?x=y",
+            "https://",
+            "https://a b",
+            "https://u@h",
+            "https://h:x",
+        ] {
             assert!(public_url(wrong).is_err(), "{wrong}");
         }
     }
@@ -302,7 +316,9 @@ mod tests {
     fn networks_contain_addresses() {
         let has = |n: &str, a: &str| network(n).unwrap().contains(a.parse().unwrap());
         assert!(has("10.0.0.0/8", "10.255.0.1") && !has("10.0.0.0/8", "11.0.0.1"));
-        assert!(has("10.0.0.0/8", "::ffff:10.1.1.1") && has("127.0.0.1", "127.0.0.1") && !has("127.0.0.1", "127.0.0.2"));
+        assert!(
+            has("10.0.0.0/8", "::ffff:10.1.1.1") && has("127.0.0.1", "127.0.0.1") && !has("127.0.0.1", "127.0.0.2")
+        );
         assert!(has("fd00::/8", "fd12::1") && !has("fd00::/8", "fe80::1") && has("0.0.0.0/0", "8.8.8.8"));
         for wrong in ["10.0.0.0/99", "everywhere", "", "10.0.0.0/-1"] {
             assert!(network(wrong).is_err(), "{wrong}");

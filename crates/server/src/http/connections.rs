@@ -38,7 +38,12 @@ const SPARE_DESCRIPTORS: usize = 64;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Accepts connections until `stop` says so, then lets requests in flight end.
-pub async fn serve(app: Arc<App>, listener: TcpListener, tls: Arc<ArcSwapOption<ServerConfig>>, mut stop: watch::Receiver<bool>) {
+pub async fn serve(
+    app: Arc<App>,
+    listener: TcpListener,
+    tls: Arc<ArcSwapOption<ServerConfig>>,
+    mut stop: watch::Receiver<bool>,
+) {
     let graceful = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(most_connections()));
     loop {

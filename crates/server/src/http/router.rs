@@ -56,12 +56,16 @@ impl<'a> Route<'a> {
             (Some("msi"), Some("token"), None, ..) => Self::IdentityOfAppService,
             (Some("tenants" | "subscriptions"), ..) => Self::ResourceManager,
             (Some(_), Some("discovery"), Some("instance"), None, _) => Self::Instance,
-            (Some(tenant), Some("oauth2"), Some("v2.0"), Some("token"), None) => Self::Token(EndpointVersion::V2, tenant),
+            (Some(tenant), Some("oauth2"), Some("v2.0"), Some("token"), None) => {
+                Self::Token(EndpointVersion::V2, tenant)
+            }
             (Some(tenant), Some("oauth2"), Some("token"), None, _) => Self::Token(EndpointVersion::V1, tenant),
             (Some(tenant), Some("v2.0"), Some(".well-known"), Some("openid-configuration"), None) => {
                 Self::Configuration(Api::V2, tenant)
             }
-            (Some(tenant), Some(".well-known"), Some("openid-configuration"), None, _) => Self::Configuration(Api::V1, tenant),
+            (Some(tenant), Some(".well-known"), Some("openid-configuration"), None, _) => {
+                Self::Configuration(Api::V1, tenant)
+            }
             (Some(tenant), Some("discovery"), Some("v2.0"), Some("keys"), None)
             | (Some(tenant), Some("discovery"), Some("keys"), None, _) => Self::Keys(tenant),
             _ => Self::Nothing,
@@ -92,7 +96,11 @@ pub async fn reply(app: Arc<App>, peer: IpAddr, request: Request<Incoming>) -> R
         Ok(reply) => Ok(reply),
         Err(Panicked) => {
             app.metrics.failed.count();
-            tracing::error!(trace_id = context.trace_id, correlation_id = context.correlation_id, "answering a request panicked");
+            tracing::error!(
+                trace_id = context.trace_id,
+                correlation_id = context.correlation_id,
+                "answering a request panicked"
+            );
             let failed = Refusal::failed();
             Ok(if graph { graph::refuse(&app, &context, failed.status) } else { failed.answer(&app, &context) })
         }
@@ -115,7 +123,10 @@ async fn dispatch(app: &Arc<App>, context: &Context, peer: IpAddr, request: Requ
         Route::Token(version, tenant) => {
             if parts.method == Method::POST {
                 match body::read(&parts.headers, incoming).await {
-                    Ok(body) => token::answer(app, context, version, &decode(tenant), &parts.headers, parts.uri.query(), &body).await,
+                    Ok(body) => {
+                        token::answer(app, context, version, &decode(tenant), &parts.headers, parts.uri.query(), &body)
+                            .await
+                    }
                     Err(BodyError::TooLarge) => token::refuse(app, context, &Refusal::too_large()),
                     Err(BodyError::TooSlow) => token::refuse(app, context, &Refusal::too_slow()),
                     Err(BodyError::Broken) => token::refuse(app, context, &Refusal::bad_request()),
@@ -215,7 +226,17 @@ mod tests {
         is("/metadata/identity/oauth2/token", Route::IdentityOfMachine);
         is("/msi/token", Route::IdentityOfAppService);
         is("/subscriptions/x/resourceGroups", Route::ResourceManager);
-        for none in ["/", "", "//", "/t", "/t/oauth2/v2.0/token/", "/t/oauth2/v2.0/token/x", "/t/oauth2/v9/token", "/livez/x", "/../x"] {
+        for none in [
+            "/",
+            "",
+            "//",
+            "/t",
+            "/t/oauth2/v2.0/token/",
+            "/t/oauth2/v2.0/token/x",
+            "/t/oauth2/v9/token",
+            "/livez/x",
+            "/../x",
+        ] {
             is(none, Route::Nothing);
         }
     }

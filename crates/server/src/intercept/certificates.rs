@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use countersign_core::time::UnixTime;
 use rcgen::{
-    BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, NameConstraints, PKCS_ECDSA_P256_SHA256, SanType,
+    BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
+    GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, PKCS_ECDSA_P256_SHA256, SanType,
 };
 use rustls::ServerConfig;
 use rustls::pki_types::PrivatePkcs8KeyDer;
@@ -65,7 +65,10 @@ impl RunCertificates {
 
         let mut leaf = params("countersign run, leaf", now);
         for name in names() {
-            let name = name.to_owned().try_into().map_err(|_| TlsError::Make(format!("'{name}' cannot stand in a certificate")))?;
+            let name = name
+                .to_owned()
+                .try_into()
+                .map_err(|_| TlsError::Make(format!("'{name}' cannot stand in a certificate")))?;
             leaf.subject_alt_names.push(SanType::DnsName(name));
         }
         leaf.subject_alt_names.extend(loopback.map(SanType::IpAddress));
@@ -89,7 +92,11 @@ impl RunCertificates {
             config.alpn_protocols = protocols.iter().map(|p| p.to_vec()).collect();
             Ok(Arc::new(config))
         };
-        Ok(Self { ca_pem: ca_certificate.pem(), server: config(&[b"h2", b"http/1.1"])?, http_1: config(&[b"http/1.1"])? })
+        Ok(Self {
+            ca_pem: ca_certificate.pem(),
+            server: config(&[b"h2", b"http/1.1"])?,
+            http_1: config(&[b"http/1.1"])?,
+        })
     }
 }
 

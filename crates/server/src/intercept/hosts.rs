@@ -16,7 +16,9 @@ pub struct Hosts(Vec<String>);
 
 /// Why a host cannot be answered for.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no host name that can be answered for: a DNS name is expected, such as westeurope.login.microsoft.com, without scheme, port or *")]
+#[error(
+    "'{0}' is no host name that can be answered for: a DNS name is expected, such as westeurope.login.microsoft.com, without scheme, port or *"
+)]
 pub struct NoHost(pub String);
 
 impl Hosts {
@@ -68,17 +70,34 @@ mod tests {
     #[test]
     fn names_are_compared_whole() {
         let hosts = Hosts::microsoft_and(&["WestEurope.login.microsoft.com".to_owned()]).unwrap();
-        for ours in ["login.microsoftonline.com", "LOGIN.microsoftonline.US", "westeurope.login.microsoft.com", "graph.microsoft.com"] {
+        for ours in [
+            "login.microsoftonline.com",
+            "LOGIN.microsoftonline.US",
+            "westeurope.login.microsoft.com",
+            "graph.microsoft.com",
+        ] {
             assert!(hosts.contains(ours), "{ours}");
         }
-        for other in ["evil.login.microsoftonline.com", "login.microsoftonline.com.evil.example", "microsoftonline.com", ""] {
+        for other in
+            ["evil.login.microsoftonline.com", "login.microsoftonline.com.evil.example", "microsoftonline.com", ""]
+        {
             assert!(!hosts.contains(other), "{other}");
         }
     }
 
     #[test]
     fn what_is_no_name_is_refused() {
-        for odd in ["", "localhost", "*.vault.azure.net", "https://x.example", "x.example:443", "10.0.0.1", "a..b", "-a.b", "a b.c"] {
+        for odd in [
+            "",
+            "localhost",
+            "*.vault.azure.net",
+            "https://x.example",
+            "x.example:443",
+            "10.0.0.1",
+            "a..b",
+            "-a.b",
+            "a b.c",
+        ] {
             assert_eq!(Hosts::microsoft_and(&[odd.to_owned()]).unwrap_err(), NoHost(odd.to_owned()));
         }
     }

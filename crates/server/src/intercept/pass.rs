@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use bytes::Bytes;
-use http::header::{CONNECTION, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{
+    CONNECTION, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+};
 use http::{Request, Response, Uri};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::BoxBody;
@@ -73,8 +75,10 @@ impl Upstream {
             value.iter_mut().for_each(|v| v.set_sensitive(true));
             value
         });
-        let authorization = authorization.transpose().map_err(|_| NoUpstream("its user and password cannot stand in a header"))?;
-        let direct = no_proxy.split([',', ' ']).map(|n| n.trim().to_ascii_lowercase()).filter(|n| !n.is_empty()).collect();
+        let authorization =
+            authorization.transpose().map_err(|_| NoUpstream("its user and password cannot stand in a header"))?;
+        let direct =
+            no_proxy.split([',', ' ']).map(|n| n.trim().to_ascii_lowercase()).filter(|n| !n.is_empty()).collect();
         Ok(Self { host: host.to_owned(), port, authorization, direct })
     }
 
@@ -246,7 +250,9 @@ mod tests {
     #[test]
     fn hops_keep_their_headers_to_themselves() {
         let mut headers = http::HeaderMap::new();
-        for (name, value) in [("connection", "close, x-hop"), ("x-hop", "1"), ("proxy-authorization", "Basic eA=="), ("accept", "*/*")] {
+        for (name, value) in
+            [("connection", "close, x-hop"), ("x-hop", "1"), ("proxy-authorization", "Basic eA=="), ("accept", "*/*")]
+        {
             headers.insert(name, HeaderValue::from_static(value));
         }
         strip(&mut headers);

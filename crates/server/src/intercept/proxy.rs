@@ -89,7 +89,8 @@ struct Inner {
 impl Proxy {
     /// Serves on these listeners until it is dropped.
     pub fn start(listeners: Vec<TcpListener>, hosts: Hosts, answers: Answers, others: Others) -> Self {
-        let inner = Arc::new(Inner { hosts, answers, others, named: Mutex::default(), graceful: GracefulShutdown::new() });
+        let inner =
+            Arc::new(Inner { hosts, answers, others, named: Mutex::default(), graceful: GracefulShutdown::new() });
         let mut tasks = JoinSet::new();
         for listener in listeners {
             tasks.spawn(accept(Arc::clone(&inner), listener));
@@ -146,7 +147,10 @@ type Tunnels = tokio::sync::mpsc::Sender<Tunnel>;
 async fn reply(inner: &Arc<Inner>, peer: SocketAddr, request: Request<Incoming>, tunnels: &Tunnels) -> Response<Body> {
     let connect = request.method() == Method::CONNECT;
     let Some((host, port)) = target(&request, connect) else {
-        return text(StatusCode::BAD_REQUEST, "countersign run: this is a forward proxy; a host with its port is needed".to_owned());
+        return text(
+            StatusCode::BAD_REQUEST,
+            "countersign run: this is a forward proxy; a host with its port is needed".to_owned(),
+        );
     };
     let passed = is_loopback(&host) || matches!(inner.others, Others::Pass(_));
     if connect {
@@ -222,7 +226,8 @@ impl Inner {
     async fn answer<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, peer: SocketAddr, io: S) {
         match &self.answers {
             Answers::Own { app, tls } => {
-                connections::connection(Arc::clone(app), io, peer, Some(Arc::clone(tls)), self.graceful.watcher()).await;
+                connections::connection(Arc::clone(app), io, peer, Some(Arc::clone(tls)), self.graceful.watcher())
+                    .await;
             }
             Answers::Service { remote, tls } => {
                 let handshake = TlsAcceptor::from(Arc::clone(tls)).accept(io);

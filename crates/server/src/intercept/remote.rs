@@ -57,7 +57,9 @@ pub enum RemoteError {
         cause: String,
     },
     /// It answered, and not as a token service does.
-    #[error("what answers at {0} is no token service: it has no OpenID configuration at /common/v2.0/.well-known/openid-configuration")]
+    #[error(
+        "what answers at {0} is no token service: it has no OpenID configuration at /common/v2.0/.well-known/openid-configuration"
+    )]
     NoService(String),
 }
 

@@ -62,8 +62,14 @@ pub async fn issue_to_identity(
 ) -> Result<Option<IssuedToIdentity>, NotIssued> {
     let Some(found) = find(app, asked.name).await? else { return Ok(None) };
     let form = format!("client_id={}&resource={}", encode(&found.app_id), encode(asked.resource));
-    let request =
-        TokenRequest::read(&found.tenant_id, EndpointVersion::V1, Some("application/x-www-form-urlencoded"), form.as_bytes(), "", None);
+    let request = TokenRequest::read(
+        &found.tenant_id,
+        EndpointVersion::V1,
+        Some("application/x-www-form-urlencoded"),
+        form.as_bytes(),
+        "",
+        None,
+    );
     let asked = Asked { request: &request, base: asked.base, now: asked.now, random: asked.random };
     let known = Known::look_up(app, &request).await?;
     known.describe(&request, record);

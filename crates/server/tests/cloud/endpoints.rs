@@ -65,7 +65,9 @@ async fn tenants_and_subscriptions_are_for_bearers_of_a_token_for_the_resource_m
     assert_eq!((unknown.status, code(&unknown)), (404, "SubscriptionNotFound".into()));
     assert_eq!(code(&ask(&service, "/subscriptions", &right).await), "MissingApiVersionParameter");
     let for_graph = token(&service, "https://graph.microsoft.com").await;
-    for (token, wanted) in [(&*for_graph, "InvalidAuthenticationTokenAudience"), ("rubbish", "InvalidAuthenticationToken")] {
+    for (token, wanted) in
+        [(&*for_graph, "InvalidAuthenticationTokenAudience"), ("rubbish", "InvalidAuthenticationToken")]
+    {
         let refused = ask(&service, "/tenants?api-version=2022-12-01", token).await;
         assert_eq!((refused.status, code(&refused)), (401, wanted.into()));
         assert!(refused.header("www-authenticate").starts_with("Bearer authorization_uri="));

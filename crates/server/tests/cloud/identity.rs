@@ -7,7 +7,8 @@ use countersign_server::store::{Change, LogQuery};
 
 use crate::support::*;
 
-const IMDS: &str = "/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fmanagement.azure.com%2F";
+const IMDS: &str =
+    "/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fmanagement.azure.com%2F";
 const APP_SERVICE: &str = "/msi/token?api-version=2019-08-01&resource=https://vault.azure.net";
 const OTHER: &str = "8b76b6d9-4732-4558-a4b5-0000000000ff";
 const OTHER_PRINCIPAL: &str = "00000000-0000-4000-8000-00000000b002";
@@ -41,7 +42,10 @@ async fn a_machine_gets_the_token_of_its_identity() {
     let service = service().await;
     let answer = imds(&service, IMDS).await;
     let found = claims(&answer);
-    assert_eq!((&found["appid"], &found["oid"], &found["appidacr"]), (&CLIENT_ID.into(), &PRINCIPAL.into(), &"2".into()));
+    assert_eq!(
+        (&found["appid"], &found["oid"], &found["appidacr"]),
+        (&CLIENT_ID.into(), &PRINCIPAL.into(), &"2".into())
+    );
     assert_eq!(found["aud"], "https://management.azure.com/");
     assert!(found["xms_mirid"].as_str().unwrap().ends_with(CLIENT_ID));
     let body = answer.json();
@@ -50,11 +54,9 @@ async fn a_machine_gets_the_token_of_its_identity() {
     assert_eq!((&body["client_id"], &body["token_type"]), (&CLIENT_ID.into(), &"Bearer".into()));
 
     let by_resource_id = found["xms_mirid"].as_str().unwrap().to_ascii_uppercase();
-    for (name, value, wanted) in [
-        ("client_id", OTHER, OTHER),
-        ("object_id", OTHER_PRINCIPAL, OTHER),
-        ("msi_res_id", &by_resource_id, CLIENT_ID),
-    ] {
+    for (name, value, wanted) in
+        [("client_id", OTHER, OTHER), ("object_id", OTHER_PRINCIPAL, OTHER), ("msi_res_id", &by_resource_id, CLIENT_ID)]
+    {
         assert_eq!(claims(&imds(&service, &format!("{IMDS}&{name}={value}")).await)["appid"], wanted, "{name}");
     }
     let app = &service.running.app;
@@ -73,12 +75,17 @@ async fn what_imds_refuses_is_refused_in_its_words() {
     let forwarded = service.send("GET", IMDS, "Metadata: true\r\nX-Forwarded-For: 1.2.3.4\r\n", b"").await;
     assert_eq!(error(&forwarded), (400, "invalid_request".into()));
     for (path, code, words) in [
-        ("/metadata/identity/oauth2/token?resource=x".to_owned(), "Bad request. api-version is invalid or was not specified in the request.", ""),
+        (
+            "/metadata/identity/oauth2/token?resource=x".to_owned(),
+            "Bad request. api-version is invalid or was not specified in the request.",
+            "",
+        ),
         ("/metadata/identity/oauth2/token?api-version=2018-02-01".to_owned(), "invalid_request", "resource"),
         (format!("{IMDS}&client_id=00000000-0000-0000-0000-000000000001"), "invalid_request", "Identity not found"),
         (format!("{IMDS}&client_id={OTHER}&object_id={OTHER_PRINCIPAL}"), "invalid_request", "Only one"),
         (
-            "/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fnowhere.example%3Cx%3E".to_owned(),
+            "/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fnowhere.example%3Cx%3E"
+                .to_owned(),
             "invalid_resource",
             "AADSTS500011",
         ),

@@ -105,9 +105,9 @@ fn describe(found: &Findings, color: bool) -> String {
     let errors = found.0.iter().filter(|f| f.level == Level::Error).count();
     let verdict = match (errors, found.0.len()) {
         (0, 0) => "nothing contradicts itself".to_owned(),
-        (0, _) => "nothing that must fail".to_owned(),
-        (1, _) => "one thing must fail".to_owned(),
-        (n, _) => format!("{n} things must fail"),
+        (0, _) => "no request would fail for what was found".to_owned(),
+        (1, _) => "a request would fail, for one reason".to_owned(),
+        (n, _) => format!("a request would fail, for {n} reasons"),
     };
     let mut out = format!("{verdict}\n{}", output::wrapped(&format!("azure-identity's variables: {set}"), ""));
     for f in &found.0 {

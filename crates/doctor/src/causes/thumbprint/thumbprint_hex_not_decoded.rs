@@ -6,6 +6,7 @@
 use countersign_core::encoding::encode_base64url;
 
 use crate::evidence::thumbprint::Step;
+use crate::evidence::thumbprint::as_text;
 use crate::evidence::{Evidence, Member};
 use crate::proof::{Cause, Certainty, Proof, Question};
 use crate::words;
@@ -61,7 +62,7 @@ fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
                 .at(
                     r.artifact,
                     format!("{} (decoded)", r.pointer),
-                    String::from_utf8_lossy(&bytes),
+                    as_text(&bytes).map_or_else(|| words::hex(&bytes), str::to_owned),
                     words::hex(&reading.digest),
                 )
                 .fix(format!(

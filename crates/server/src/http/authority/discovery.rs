@@ -64,7 +64,9 @@ async fn tenant(app: &App, segment: &str) -> Result<Named, Refusal> {
             }
         },
         TenantSegment::Nil => Err(Refusal::of_tenant(&Reason::TenantNil)),
-        TenantSegment::Malformed(_) => Err(Refusal::of_tenant(&Reason::TenantMalformed { received: segment.to_owned() })),
+        TenantSegment::Malformed(_) => {
+            Err(Refusal::of_tenant(&Reason::TenantMalformed { received: segment.to_owned() }))
+        }
     }
 }
 

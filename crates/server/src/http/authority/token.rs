@@ -23,8 +23,14 @@ pub async fn answer(
 ) -> Answer {
     let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
     let authorization = text(http::header::AUTHORIZATION);
-    let request =
-        TokenRequest::read(tenant, version, text(http::header::CONTENT_TYPE), body, query.unwrap_or_default(), authorization);
+    let request = TokenRequest::read(
+        tenant,
+        version,
+        text(http::header::CONTENT_TYPE),
+        body,
+        query.unwrap_or_default(),
+        authorization,
+    );
     let now = app.now();
     let mut record = SignInRecord {
         id: context.trace_id.clone(),

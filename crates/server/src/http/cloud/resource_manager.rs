@@ -15,7 +15,14 @@ use crate::store::model::TenantRecord;
 use crate::well_known;
 
 /// Answers a request to `/tenants…` or `/subscriptions…`.
-pub async fn answer(app: &App, context: &Context, method: &Method, path: &str, headers: &HeaderMap, query: &str) -> Answer {
+pub async fn answer(
+    app: &App,
+    context: &Context,
+    method: &Method,
+    path: &str,
+    headers: &HeaderMap,
+    query: &str,
+) -> Answer {
     let caller = match admin::identify_at(app, bearer(headers), &well_known::RESOURCE_MANAGER).await {
         Ok(caller) => caller,
         Err(why) => return unidentified(why, context),
@@ -32,7 +39,12 @@ pub async fn answer(app: &App, context: &Context, method: &Method, path: &str, h
         Err(error) => {
             app.metrics.failed.count();
             tracing::error!(trace_id = context.trace_id, %error, "tenants cannot be listed");
-            return fault(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", "The service cannot answer at the moment.", context);
+            return fault(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ServiceUnavailable",
+                "The service cannot answer at the moment.",
+                context,
+            );
         }
     };
     let seen: Vec<&TenantRecord> = tenants.iter().filter(|t| sees(&caller, t)).collect();
@@ -41,17 +53,22 @@ pub async fn answer(app: &App, context: &Context, method: &Method, path: &str, h
     match (first.to_ascii_lowercase().as_str(), parts.next(), parts.next()) {
         ("tenants", None, None) => list(seen.into_iter().map(tenant), context),
         ("subscriptions", None, None) => list(seen.into_iter().map(subscription), context),
-        ("subscriptions", Some(id), None) => match seen.into_iter().find(|t| subscription_id(&t.id).eq_ignore_ascii_case(id)) {
-            Some(found) => good(&subscription(found), context),
-            None => {
-                let why = format!("The subscription '{}' could not be found.", countersign_core::entra::text::clean(id));
-                fault(StatusCode::NOT_FOUND, "SubscriptionNotFound", &why, context)
+        ("subscriptions", Some(id), None) => {
+            match seen.into_iter().find(|t| subscription_id(&t.id).eq_ignore_ascii_case(id)) {
+                Some(found) => good(&subscription(found), context),
+                None => {
+                    let why =
+                        format!("The subscription '{}' could not be found.", countersign_core::entra::text::clean(id));
+                    fault(StatusCode::NOT_FOUND, "SubscriptionNotFound", &why, context)
+                }
             }
-        },
-        // az asks for locations and providers here and there: there are none.
-        ("subscriptions", Some(_), Some("locations" | "providers" | "resourcegroups" | "resourceGroups" | "resources")) => {
-            list(std::iter::empty(), context)
         }
+        // az asks for locations and providers here and there: there are none.
+        (
+            "subscriptions",
+            Some(_),
+            Some("locations" | "providers" | "resourcegroups" | "resourceGroups" | "resources"),
+        ) => list(std::iter::empty(), context),
         _ => not_here(context),
     }
 }
@@ -121,9 +138,10 @@ fn not_here(context: &Context) -> Answer {
 /// 401 in the words of Azure Resource Manager; which authority to ask stands in the challenge, where SDKs look for it.
 fn unidentified(why: NotIdentified, context: &Context) -> Answer {
     let (code, message) = match why {
-        NotIdentified::NoToken => {
-            ("AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing or the access token is missing or invalid.")
-        }
+        NotIdentified::NoToken => (
+            "AuthenticationFailed",
+            "Authentication failed. The 'Authorization' header is missing or the access token is missing or invalid.",
+        ),
         NotIdentified::WrongToken => ("InvalidAuthenticationToken", "The access token is invalid."),
         NotIdentified::WrongAudience => (
             "InvalidAuthenticationTokenAudience",

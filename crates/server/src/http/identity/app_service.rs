@@ -17,7 +17,8 @@ use crate::issue::IdentityName;
 /// Answers a request.
 pub async fn answer(app: &App, context: &Context, headers: &HeaderMap, query: &str) -> Answer {
     let says = |status: StatusCode, message: &str| {
-        let body = json!({ "statusCode": status.as_u16(), "message": message, "correlationId": context.correlation_id });
+        let body =
+            json!({ "statusCode": status.as_u16(), "message": message, "correlationId": context.correlation_id });
         let mut response = respond(status, JSON, body.to_string());
         with_ids(&mut response, context);
         response
@@ -32,7 +33,8 @@ pub async fn answer(app: &App, context: &Context, headers: &HeaderMap, query: &s
     let secret = headers.get(header).and_then(|v| v.to_str().ok()).unwrap_or_default();
     if !app.identities.is_secret(secret) {
         let file = crate::identities::IDENTITY_HEADER_FILE;
-        let why = format!("the header {header} must hold the value of IDENTITY_HEADER (file {file} in the data folder)");
+        let why =
+            format!("the header {header} must hold the value of IDENTITY_HEADER (file {file} in the data folder)");
         return says(StatusCode::UNAUTHORIZED, &why);
     }
     let Some(resource) = query.get("resource") else {

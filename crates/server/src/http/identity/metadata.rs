@@ -15,7 +15,8 @@ use crate::issue::IdentityName;
 /// Answers a request.
 pub async fn answer(app: &App, context: &Context, headers: &HeaderMap, query: &str, peer: std::net::IpAddr) -> Answer {
     let says = |status, error: &str, description: &str| {
-        let mut response = respond(status, JSON, json!({ "error": error, "error_description": description }).to_string());
+        let mut response =
+            respond(status, JSON, json!({ "error": error, "error_description": description }).to_string());
         with_ids(&mut response, context);
         response
     };
@@ -28,7 +29,11 @@ pub async fn answer(app: &App, context: &Context, headers: &HeaderMap, query: &s
         return says(StatusCode::BAD_REQUEST, "invalid_request", "X-Forwarded-For header is not allowed");
     }
     if !peer.to_canonical().is_loopback() {
-        return says(StatusCode::UNAUTHORIZED, "unknown_source", "Unknown Source: only programs of the same machine are answered");
+        return says(
+            StatusCode::UNAUTHORIZED,
+            "unknown_source",
+            "Unknown Source: only programs of the same machine are answered",
+        );
     }
     let query = Query::read(query);
     if query.get("api-version").is_none_or(|v| v < "2018-02-01" || v.len() != 10) {
@@ -41,7 +46,11 @@ pub async fn answer(app: &App, context: &Context, headers: &HeaderMap, query: &s
     let Some(resource) = query.get("resource") else {
         return says(StatusCode::BAD_REQUEST, "invalid_request", "Required query variable 'resource' is missing");
     };
-    let name = match (query.get("client_id"), query.get("object_id"), query.get("msi_res_id").or_else(|| query.get("mi_res_id"))) {
+    let name = match (
+        query.get("client_id"),
+        query.get("object_id"),
+        query.get("msi_res_id").or_else(|| query.get("mi_res_id")),
+    ) {
         (None, None, None) => IdentityName::Unnamed,
         (Some(id), None, None) => IdentityName::ClientId(id),
         (None, Some(id), None) => IdentityName::ObjectId(id),

@@ -23,7 +23,12 @@ struct Query(Vec<(String, String)>);
 impl Query {
     fn read(query: &str) -> Self {
         let pairs = query.split('&').filter(|p| !p.is_empty());
-        Self(pairs.map(|p| p.split_once('=').unwrap_or((p, ""))).map(|(n, v)| (form_decode(n), form_decode(v))).collect())
+        Self(
+            pairs
+                .map(|p| p.split_once('=').unwrap_or((p, "")))
+                .map(|(n, v)| (form_decode(n), form_decode(v)))
+                .collect(),
+        )
     }
 
     /// A parameter that is not empty; SDKs send empty ones for what is not set.
@@ -41,7 +46,12 @@ enum NoToken {
 }
 
 /// Issues a token and keeps the record of it.
-async fn issue(app: &App, context: &Context, name: IdentityName<'_>, resource: &str) -> Result<IssuedToIdentity, NoToken> {
+async fn issue(
+    app: &App,
+    context: &Context,
+    name: IdentityName<'_>,
+    resource: &str,
+) -> Result<IssuedToIdentity, NoToken> {
     let now = app.now();
     let mut record = SignInRecord {
         id: context.trace_id.clone(),
