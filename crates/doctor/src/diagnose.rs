@@ -105,7 +105,8 @@ fn verdict(ev: &Evidence<'_>, proofs: &[(&'static Cause, Proof)]) -> Verdict {
     if answered || refused && !only_assumed {
         return Verdict::Refused;
     }
-    if shown && (ev.header.is_some() || ev.claims.is_some() || ev.request.is_some()) || shown && ev.tool_refused() {
+    let was_sent = ev.header.is_some() || ev.claims.is_some() || ev.request.is_some();
+    if shown && (was_sent || ev.tool_refused()) {
         return Verdict::Refused;
     }
     if shown || ev.jwt.is_none() || !(ev.parts.header && ev.parts.claims) || ev.registration_assumed {

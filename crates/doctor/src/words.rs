@@ -13,7 +13,7 @@ pub fn duration(seconds: i64) -> String {
     let s = seconds.unsigned_abs();
     match s {
         0..=119 => format!("{s} s"),
-        120..=7199 if s % 60 == 0 => format!("{} min", s / 60),
+        120..=7199 if s.is_multiple_of(60) => format!("{} min", s / 60),
         120..=7199 => format!("{} min {} s", s / 60, s % 60),
         7200..=172_799 if s % 3600 / 60 == 0 => format!("{} h", s / 3600),
         7200..=172_799 => format!("{} h {} min", s / 3600, s % 3600 / 60),

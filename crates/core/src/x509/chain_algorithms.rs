@@ -110,6 +110,7 @@ mod rustcrypto {
         use std::time::Duration;
         use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
+        #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
         fn accepted(root: &[u8], leaf: &[u8], algorithms: &[&dyn SignatureVerificationAlgorithm]) -> bool {
             let (root, leaf) = (CertificateDer::from(root), CertificateDer::from(leaf));
             let anchor = [anchor_from_trusted_cert(&root).unwrap()];

@@ -322,7 +322,8 @@ fn set_client(ev: &mut Evidence<'_>) {
     // Two snapshots of one registration: the one with the newest entry is the present state.
     let newest = |a: &At<&Application>| a.it.registration.key_credentials.iter().map(|k| k.start).max();
     let mine = ev.apps.iter().enumerate().filter(|(_, a)| {
-        id.as_deref().is_some_and(|id| same(a.it, id)) && !(a.it.is_service_principal && !a.it.lists_keys)
+        let counts = a.it.lists_keys || !a.it.is_service_principal;
+        counts && id.as_deref().is_some_and(|id| same(a.it, id))
     });
     ev.app = mine.max_by_key(|(_, a)| newest(a)).map(|(i, _)| i).or_else(|| {
         let anonymous = ev.apps.iter().position(|a| a.it.registration.app_id.is_empty() && a.it.lists_keys);

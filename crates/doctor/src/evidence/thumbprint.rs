@@ -124,7 +124,7 @@ fn hex_written(bytes: &[u8], written: Option<&str>, push: &mut impl FnMut(Vec<St
 /// The bytes are text: hex, base64, or one of them with something round it.
 fn text_inside(bytes: &[u8], outer: &[Step], push: &mut impl FnMut(Vec<Step>, Vec<u8>)) {
     let with = |more: Vec<Step>| [outer, &more].concat();
-    let utf16 = bytes.len() >= 80 && bytes.len() % 2 == 0 && bytes.chunks_exact(2).all(|p| p[1] == 0);
+    let utf16 = bytes.len() >= 80 && bytes.len().is_multiple_of(2) && bytes.chunks_exact(2).all(|p| p[1] == 0);
     let narrow: Vec<u8>;
     let (bytes, mut base) = if utf16 {
         narrow = bytes.chunks_exact(2).map(|p| p[0]).collect();

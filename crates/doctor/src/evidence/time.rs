@@ -207,7 +207,7 @@ impl Times {
                 for lifetime in LIFETIMES {
                     let shifted = by + lifetime;
                     let rest = shifted % HALF_HOUR;
-                    if shifted >= HALF_HOUR - 10 && shifted <= FARTHEST_ZONE && (rest <= 30 || rest >= HALF_HOUR - 2) {
+                    if (HALF_HOUR - 10..=FARTHEST_ZONE).contains(&shifted) && (rest <= 30 || rest >= HALF_HOUR - 2) {
                         return Timing::Shifted { seconds: -shifted, rest };
                     }
                 }

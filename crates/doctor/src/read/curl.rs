@@ -8,6 +8,9 @@ use zeroize::Zeroizing;
 
 use super::request::Parts;
 
+/// Command lines looked at in one text.
+const MAX_ATTEMPTS: usize = 64;
+
 /// A command line found in text.
 pub struct Command {
     /// Where it stood.
@@ -33,6 +36,7 @@ impl Command {
 pub fn find(text: &str) -> Vec<Command> {
     let mut out = Vec::new();
     let mut at = 0;
+    let mut attempts = 0;
     while let Some(start) = text[at..].find("curl").map(|i| i + at) {
         at = start + 4;
         let before = text[..start].chars().next_back();
@@ -42,6 +46,10 @@ pub fn find(text: &str) -> Vec<Command> {
             || !named.starts_with([' ', '\t', '\\', '\n'])
         {
             continue;
+        }
+        attempts += 1;
+        if attempts > MAX_ATTEMPTS {
+            break;
         }
         let (words, length) = words(named);
         let end = text.len() - named.len() + length;

@@ -114,7 +114,7 @@ fn extent(text: &str, start: usize) -> usize {
 /// The time at the beginning of the line, before the error: the client's clock.
 fn logged(text: &str, start: usize) -> Option<UnixTime> {
     let line = text[..start].rfind('\n').map_or(0, |i| i + 1);
-    let head = text[line..start].trim_start_matches(|c: char| matches!(c, '[' | '(' | '"' | ' ' | '{')).trim_start();
+    let head = text[line..start].trim_start_matches(['[', '(', '"', ' ', '{']).trim_start();
     let stamp: String = head.chars().take(40).collect();
     let word = stamp.split([']', ',', '"', '\t']).next()?.trim();
     let first = word.split_whitespace().next()?;

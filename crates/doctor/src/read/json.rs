@@ -160,11 +160,12 @@ fn header_or_claims(c: &mut Collector<'_>, node: &Node, source: &str) -> bool {
     let bytes = source[node.span.clone()].as_bytes();
     let header = has("alg") && (has("typ") || has("x5t") || has("x5t#S256") || has("kid") || has("x5c"))
         || (has("x5t") || has("x5t#S256")) && registered == 0;
-    if header && registered <= 1 {
-        if let Ok(header) = UnverifiedHeader::read(bytes) {
-            c.push(Content::Header(Box::new(header)));
-            return true;
-        }
+    if header
+        && registered <= 1
+        && let Ok(header) = UnverifiedHeader::read(bytes)
+    {
+        c.push(Content::Header(Box::new(header)));
+        return true;
     }
     if registered >= 2
         && let Ok(claims) = UnverifiedClaims::read(bytes)

@@ -27,6 +27,10 @@ use crate::artifact::{Artifact, Content, ErrorText, Jwt, Keys, Meaning, Place, R
 pub const MAX_FILE: usize = 64 << 20;
 /// Most artifacts kept from one file, registrations apart.
 const MAX_ARTIFACTS: usize = 20_000;
+/// Texts in braces tried in one file that turn out to be nothing.
+const MAX_ATTEMPTS: usize = 4000;
+/// Bytes spent in one file on mending JSON that people typed.
+const MAX_MENDING: usize = 1 << 20;
 /// Passwords tried for one file; the key reader tries variants of each.
 const MAX_PASSWORDS: usize = 4;
 
@@ -270,13 +274,10 @@ impl Collector<'_> {
     /// JSON values inside other text, also JSON that people typed.
     fn objects(&mut self, rest: &mut Rest, depth: usize) {
         let mut at = 0;
-        let mut attempts = 0;
+        // Attempts that came to nothing, and bytes spent on mending: both bounded, whatever the text looks like.
+        let (mut attempts, mut mending) = (0, 0);
         while let Some(start) = rest.text[at..].find(['{', '[']).map(|i| i + at) {
             at = start + 1;
-            attempts += 1;
-            if attempts > 4000 {
-                break;
-            }
             let tail = &rest.text[start..];
             let next = tail[1..].trim_start().chars().next();
             let plausible = match tail.as_bytes()[0] {
@@ -286,22 +287,30 @@ impl Collector<'_> {
             if !plausible {
                 continue;
             }
-            let source = tail.to_owned();
-            let (node, json, length, cut) = match countersign_core::json::read_prefix(&source) {
-                Ok((node, length)) => (node, source, length, false),
+            attempts += 1;
+            if attempts > MAX_ATTEMPTS {
+                break;
+            }
+            let mended;
+            let (node, json, length, cut) = match countersign_core::json::read_prefix(tail) {
+                Ok((node, length)) => (node, tail, length, false),
+                Err(_) if mending > MAX_MENDING => continue,
                 Err(_) => {
-                    let Some((mended, length, cut)) = relaxed::to_json(&source) else { continue };
+                    mending += tail.len().min(relaxed::MAX);
+                    let Some((text, length, cut)) = relaxed::to_json(tail) else { continue };
+                    mended = text;
                     let Ok(node) = countersign_core::json::read(&mended) else { continue };
-                    (node, mended, length, cut)
+                    (node, mended.as_str(), length, cut)
                 }
             };
             let before = self.out.len();
             self.cut = cut;
-            if json::walk(self, &node, &json, depth) && self.out.len() > before {
+            let found = json::walk(self, &node, json, depth) && self.out.len() > before;
+            self.cut = false;
+            if found {
                 rest.take(start..start + length);
                 at = start + length;
             }
-            self.cut = false;
         }
     }
 
@@ -373,7 +382,7 @@ impl Collector<'_> {
         if self.keep_keys(file, bytes) {
             return;
         }
-        if text.trim().split_whitespace().count() >= 3 {
+        if text.split_whitespace().count() >= 3 {
             self.push(Content::Message(text.trim().to_owned()));
         } else {
             self.push(Content::Unknown(looks.map_or("text of no known kind", LooksLike::describe)));

@@ -3,7 +3,7 @@
 //! Called by [`super`] when a text in braces is no JSON. It changes spelling only; what it holds is recognised elsewhere.
 
 /// Longest text that is mended.
-const MAX: usize = 64 * 1024;
+pub(super) const MAX: usize = 64 * 1024;
 
 /// Rewrites a text that begins with `{` as JSON, as far as the matching brace, and says whether that was missing;
 /// `None` when it makes no sense.

@@ -138,7 +138,8 @@ impl Known {
         facts.resource = lookup(target.as_ref());
         let undecided = |check| NotIssued::Failed(Failure::Undecided { check, needed: "a fact" });
         let refused = |reason: Reason| NotIssued::Refused(Box::new(reason));
-        let checks: [(&'static str, fn(&Facts<'_>) -> Outcome); 5] = [
+        type Run = fn(&Facts<'_>) -> Outcome;
+        let checks: [(&'static str, Run); 5] = [
             ("client-known", client::known),
             ("client-enabled", client::enabled),
             ("service-principal", client::service_principal),

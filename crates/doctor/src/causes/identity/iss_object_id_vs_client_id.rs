@@ -33,6 +33,8 @@ fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
     sent.extend(
         ev.settings_of(Meaning::ClientId).map(|s| (s.artifact, "settings/client id", s.it.value.trim().to_owned())),
     );
+    // An id that is a client id somewhere is no mistake.
+    sent.retain(|(_, _, id)| !ev.apps.iter().any(|a| a.it.registration.app_id.eq_ignore_ascii_case(id)));
     for (artifact, pointer, id) in sent {
         let app = ev.apps.iter().find(|a| {
             let r = &a.it.registration;

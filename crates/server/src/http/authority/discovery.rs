@@ -141,7 +141,7 @@ fn v1(base: &str, tenant: &Named) -> serde_json::Value {
 
 /// Host of Microsoft Graph: the cloud's, when we were called by a name of Microsoft's, else ours.
 fn graph_host(base: &str) -> &str {
-    clouds::of_base(base).and_then(|c| c.graph.first()).map_or_else(|| host(base), |graph| graph)
+    clouds::of_base(base).and_then(|c| c.graph.first().copied()).unwrap_or_else(|| host(base))
 }
 
 #[cfg(test)]

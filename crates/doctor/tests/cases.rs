@@ -1,0 +1,241 @@
+//! Every case under `tests/cases`: the report is the one beside it, a proof names its cause, a near miss does not, and
+//! no format of any report gives a secret away.
+//!
+//! `COUNTERSIGN_BLESS=1 cargo test -p countersign-doctor --test cases` writes the reports anew; read them in review.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "the test reads its cases from files; the library does not")]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use countersign_core::UnixTime;
+use countersign_core::crypto::aws_lc::AwsLc;
+use countersign_core::profile;
+use countersign_doctor::{Input, Options, Report, causes, examine, render};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+struct Case {
+    folder: PathBuf,
+    cause: String,
+    proves: bool,
+    files: Vec<(String, Vec<u8>)>,
+    options: Options,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases")
+}
+
+fn folders(of: &Path) -> Vec<PathBuf> {
+    let mut out: Vec<PathBuf> =
+        std::fs::read_dir(of).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_dir()).collect();
+    out.sort();
+    out
+}
+
+fn cases() -> Vec<Case> {
+    let mut out = Vec::new();
+    for layer in folders(&root()) {
+        for key in folders(&layer) {
+            for folder in folders(&key) {
+                out.push(read(folder));
+            }
+        }
+    }
+    assert!(out.len() > 200, "the cases are there");
+    out
+}
+
+fn read(folder: PathBuf) -> Case {
+    let about: Value = serde_json::from_slice(&std::fs::read(folder.join("case.json")).unwrap()).unwrap();
+    let texts = |name: &str| -> Vec<String> {
+        about[name].as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_owned()).collect()
+    };
+    let files = texts("files").into_iter().map(|f| (f.clone(), std::fs::read(folder.join(f)).unwrap())).collect();
+    let mut options = Options::new(UnixTime::EPOCH);
+    for pair in texts("args").chunks(2) {
+        let value = pair[1].clone();
+        match pair[0].as_str() {
+            "--at" => options.at = Some(UnixTime::parse(&value).expect("a time")),
+            "--tenant" => options.tenant = Some(value),
+            "--client-id" => options.client_id = Some(value),
+            "--password" => options.passwords.push(Zeroizing::new(value)),
+            "--profile" => options.profile = profile::by_name(&value).expect("a profile"),
+            other => panic!("{other}: unknown to this test"),
+        }
+    }
+    let cause = about["cause"].as_str().unwrap().to_owned();
+    Case { cause, proves: about["proves"].as_bool().unwrap(), files, options, folder }
+}
+
+impl Case {
+    fn report(&self) -> Report {
+        let inputs: Vec<Input<'_>> = self.files.iter().map(|(name, bytes)| Input { name, bytes }).collect();
+        examine(&inputs, &self.options, &AwsLc)
+    }
+
+    fn name(&self) -> String {
+        self.folder.strip_prefix(root()).unwrap().display().to_string()
+    }
+}
+
+#[test]
+fn reports_are_as_recorded() {
+    let bless = std::env::var_os("COUNTERSIGN_BLESS").is_some();
+    let mut faults = String::new();
+    for case in cases() {
+        let report = case.report();
+        for (name, text) in
+            [("report.json", render::json::pretty(&report)), ("report.txt", render::text::render(&report, 80, false))]
+        {
+            let path = case.folder.join(name);
+            if bless {
+                std::fs::write(&path, &text).unwrap();
+            } else if std::fs::read_to_string(&path).unwrap_or_default() != text {
+                let _ = writeln!(faults, "{}/{name} differs:\n{text}", case.name());
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{faults}");
+}
+
+#[test]
+fn proofs_name_their_cause_and_near_misses_do_not() {
+    let mut seen: BTreeMap<String, (bool, bool)> = BTreeMap::new();
+    for case in cases() {
+        let report = case.report();
+        let codes: Vec<&str> = report.findings.iter().map(|f| f.code.as_str()).collect();
+        let named = codes.contains(&case.cause.as_str());
+        assert_eq!(named, case.proves, "{}: {codes:?}", case.name());
+        let entry = seen.entry(case.cause.clone()).or_default();
+        entry.0 |= case.proves;
+        entry.1 |= !case.proves;
+    }
+    for cause in causes::all() {
+        assert_eq!(seen.get(cause.key), Some(&(true, true)), "{} has a proof and a near miss", cause.key);
+    }
+}
+
+#[test]
+fn the_order_of_the_files_means_nothing() {
+    for mut case in cases() {
+        let code = |r: &Report| (r.verdict, r.findings.first().map(|f| f.code.clone()));
+        let before = code(&case.report());
+        case.files.reverse();
+        assert_eq!(code(&case.report()), before, "{}", case.name());
+    }
+}
+
+#[test]
+fn every_file_in_one_reads_the_same() {
+    for case in cases() {
+        let texts: Option<Vec<&str>> = case.files.iter().map(|(_, bytes)| std::str::from_utf8(bytes).ok()).collect();
+        // Key files are judged as files, and a message as what a tool said: those stay apart.
+        let layer = case.folder.parent().unwrap().parent().unwrap().file_name().unwrap().to_str().unwrap();
+        let Some(texts) =
+            texts.filter(|_| !matches!(layer, "keyfile" | "access") && case.cause != "thumbprint-of-pem-text")
+        else {
+            continue;
+        };
+        let whole = format!("Hello,\n\n{}\n\nthanks in advance\n", texts.join("\n\nand this:\n\n"));
+        let report = examine(&[Input { name: "all", bytes: whole.as_bytes() }], &case.options, &AwsLc);
+        let apart = case.report();
+        let first = |r: &Report| {
+            r.findings.iter().find(|f| f.level == countersign_doctor::proof::Level::Error).map(|f| f.code.clone())
+        };
+        assert_eq!(first(&report), first(&apart), "{}", case.name());
+    }
+}
+
+/// Runs of base64 of private keys and everything else that must not get out.
+fn secrets(case: &Case) -> Vec<String> {
+    let mut out: Vec<String> = case.options.passwords.iter().map(|p| p.trim().trim_matches('"').to_owned()).collect();
+    for (_, bytes) in &case.files {
+        let text = String::from_utf8_lossy(bytes);
+        for block in text.split("PRIVATE KEY-----").skip(1).step_by(2) {
+            // The first lines hold the algorithm and the public modulus.
+            out.extend(
+                block.replace("\\n", "\n").split_whitespace().skip(8).filter(|l| l.len() == 64).map(str::to_owned),
+            );
+        }
+        for token in
+            text.split(|c: char| c.is_whitespace() || matches!(c, '"' | '=' | '&')).filter(|w| w.starts_with("eyJ"))
+        {
+            if let Some(signature) = token.split('.').nth(2).filter(|s| s.len() > 60) {
+                out.push(signature.chars().take(40).collect());
+            }
+        }
+        out.extend(
+            text.split("client_secret=")
+                .skip(1)
+                .filter_map(|r| r.split(['&', '\n']).next())
+                .filter(|s| s.len() > 12)
+                .map(str::to_owned),
+        );
+    }
+    out
+}
+
+#[test]
+fn no_format_gives_a_secret_away() {
+    for case in cases() {
+        let report = case.report();
+        let formats = [
+            render::json::pretty(&report),
+            render::json::compact(&report),
+            render::text::render(&report, 80, true),
+            render::sarif::render(&report),
+            render::junit::render(&report),
+            render::html::render(&report),
+            format!("{report:?}"),
+        ];
+        for secret in secrets(&case).iter().filter(|s| s.len() >= 6) {
+            for text in &formats {
+                assert!(!text.contains(secret.as_str()), "{}: a secret in the output", case.name());
+            }
+        }
+        for text in &formats {
+            assert!(!text.contains("PRIVATE KEY-----\nMII"), "{}", case.name());
+        }
+    }
+}
+
+#[test]
+fn text_fits_the_terminal() {
+    for case in cases() {
+        let report = case.report();
+        for width in [40, 80, 120] {
+            for line in render::text::render(&report, width, false).lines() {
+                let unbreakable = line.split_whitespace().map(|w| w.chars().count()).max().unwrap_or_default();
+                let room = width.max(unbreakable + 16).max(70);
+                assert!(line.chars().count() <= room, "{} at {width}: {line}", case.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn sarif_and_junit_are_well_formed() {
+    for case in cases() {
+        let report = case.report();
+        let sarif: Value = serde_json::from_str(&render::sarif::render(&report)).unwrap();
+        assert_eq!(sarif["version"], "2.1.0");
+        assert_eq!(sarif["runs"][0]["results"].as_array().unwrap().len(), report.findings.len());
+        let junit = render::junit::render(&report);
+        assert_eq!(junit.matches("<testcase").count(), report.findings.len() + 1, "{}", case.name());
+        assert!(junit.chars().all(|c| c == '\n' || !c.is_control()), "{}", case.name());
+    }
+}
+
+#[test]
+fn a_redacted_report_has_the_same_verdict_and_no_names() {
+    for mut case in cases() {
+        let open = case.report();
+        case.options.redact = true;
+        let shut = case.report();
+        assert_eq!((shut.verdict, shut.findings.len()), (open.verdict, open.findings.len()), "{}", case.name());
+        assert!(!render::json::pretty(&shut).contains("contoso.onmicrosoft.com"), "{}", case.name());
+    }
+}
