@@ -3,7 +3,7 @@
 //!
 //! `COUNTERSIGN_BLESS=1 cargo test -p countersign-doctor --test cases` writes the reports anew; read them in review.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
-#![allow(clippy::disallowed_methods, reason = "the test reads its cases from files; the library does not")]
+#![expect(clippy::disallowed_methods, reason = "the test reads its cases from files; the library does not")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -2,7 +2,7 @@
 //!
 //! Without them there is nothing to do here; the repository's own cases are in `cases.rs`.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(clippy::disallowed_methods, reason = "the test reads its cases from files; the library does not")]
+#![expect(clippy::disallowed_methods, reason = "the test reads its cases from files; the library does not")]
 
 use std::path::{Path, PathBuf};
 

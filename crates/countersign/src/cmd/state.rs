@@ -92,11 +92,25 @@ fn unusable(error: impl std::fmt::Display) -> Failure {
     Failure::new(Exit::Unreadable, error)
 }
 
+/// A folder that was never a service's is a mistyped one: nothing is made there.
+fn there(config: &countersign_server::Config) -> Result<(), Failure> {
+    let data = &config.data.value;
+    let made = config.sqlite_file().is_none_or(|file| file.exists());
+    if made && data.is_dir() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Unreadable,
+        format!("{}: is no data folder of a service; name the one that `serve` uses with --data", data.display()),
+    ))
+}
+
 async fn export(args: ExportArgs) -> Result<(), Failure> {
     let passphrase = args.passphrase_file.as_deref().map(input::read_secret).transpose()?;
     let (mut config, _) = args.settings.load()?;
     // A seed belongs to `serve`; an export shows what is there.
     config.seed.value = None;
+    there(&config)?;
     let opened = Server::open(config).await.map_err(failure)?;
     let app = &opened.app;
     let keys = match (&passphrase, args.with_keys) {
@@ -169,6 +183,7 @@ async fn reset(args: ResetArgs) -> Result<(), Failure> {
     }
     let (mut config, _) = args.settings.load()?;
     config.seed.value = None;
+    there(&config)?;
     let opened = Server::open(config).await.map_err(failure)?;
     state::reset(&opened.app.directory).await.map_err(unusable)?;
     opened.close().await.map_err(unusable)?;
