@@ -5,7 +5,7 @@
 
 pub mod artifact;
 pub mod causes;
-mod diagnose;
+pub mod diagnose;
 pub mod evidence;
 pub mod explain;
 pub mod proof;

@@ -24,7 +24,7 @@ fn buffers() -> MutexGuard<'static, Buffers> {
 }
 
 /// Makes room for a request of `length` bytes and returns where to write it; 0 when it is longer than any request may
-/// be ([`MAX_REQUEST_BYTES`]).
+/// be (`MAX_REQUEST_BYTES`).
 #[unsafe(no_mangle)]
 pub extern "C" fn countersign_input(length: usize) -> usize {
     if length > MAX_REQUEST_BYTES {

@@ -47,7 +47,7 @@ pub struct GetArgs {
     /// aud of the assertion, where it is not the token endpoint
     #[arg(long, requires = "token_url")]
     audience: Option<String>,
-    /// What the token is for [default: https://graph.microsoft.com/.default, or the cloud's own Graph]
+    /// What the token is for [default: graph.microsoft.com/.default, or the cloud's own Graph]
     #[arg(long)]
     scope: Option<String>,
     #[command(flatten)]

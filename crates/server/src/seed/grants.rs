@@ -1,6 +1,6 @@
 //! Roles that a file gives: from `grantedRoles` to assignments, once every resource of the file is known.
 //!
-//! Part of [`super::load`].
+//! Part of `load`.
 
 use crate::resources::fault::shown;
 use crate::resources::fields::read_guid;

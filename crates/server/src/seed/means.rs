@@ -1,6 +1,6 @@
 //! What reading a file may use: files beside it, secrets under the server's key, ids that never were there.
 //!
-//! Part of [`super::load`].
+//! Part of `load`.
 
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,6 @@
 //! A request to the Graph subset, taken apart: path segments with keys, query options, body, `If-Match`.
 //!
-//! Called by [`super::handle`]. It knows the forms, not the objects.
+//! Called by `super`. It knows the forms, not the objects.
 
 use std::collections::BTreeMap;
 
