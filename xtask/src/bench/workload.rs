@@ -19,7 +19,8 @@ use countersign_testkit::{Identity, Spec};
 pub const TENANT: &str = "5f2c1a7e-0000-4000-8000-0000000000a1";
 /// Key pairs that the applications share; each application has its own registration.
 const KEYS: usize = 8;
-/// Requests sent before anything is counted.
+/// Requests sent at least before anything is counted; with more applications, one for each, so that no counted request
+/// has to read its client from the disk.
 const WARM_UP: usize = 500;
 
 /// Applications and the requests they send.
@@ -73,7 +74,7 @@ impl Workload {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
         let now = UnixTime::from_secs(i64::try_from(now.as_secs())?);
         let audience = format!("{authority}/{TENANT}/oauth2/v2.0/token");
-        let total = count + WARM_UP;
+        let total = count + WARM_UP.max(self.applications);
         let (identities, applications) = (&self.identities, self.applications);
         let sign_one = |number: usize| -> Result<String> {
             // A prime stride draws applications in an order that no cache can follow.
