@@ -36,6 +36,8 @@ pub enum Verb {
     Demo(cmd::demo::Args),
     /// Run the token service
     Serve(cmd::serve::Args),
+    /// Run a command that reaches a token service under Microsoft's own names
+    Run(cmd::run::Args),
     /// Wait until a service is ready
     Wait(cmd::wait::WaitArgs),
     /// Ask a service once whether it is ready

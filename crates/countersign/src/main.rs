@@ -57,6 +57,7 @@ fn run(cli: Cli) -> Result<(), Stop> {
     match cli.verb {
         Verb::Demo(args) => cmd::demo::run(&args, color)?,
         Verb::Serve(args) => cmd::serve::run(args, color)?,
+        Verb::Run(args) => return status(cmd::run::run(args, color)?),
         Verb::Wait(args) => cmd::wait::wait(&args)?,
         Verb::Healthcheck(args) => cmd::wait::healthcheck(&args)?,
         Verb::Token(verb) => cmd::token::run(verb, color)?,

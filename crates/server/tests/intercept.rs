@@ -52,7 +52,7 @@ impl Setup {
 async fn proxy(hosts: Hosts, answers: Answers, others: Others) -> (Proxy, std::net::SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    (Proxy::start(vec![listener], hosts, answers, others), address)
+    (Proxy::start(vec![listener], Vec::new(), hosts, answers, others), address)
 }
 
 async fn say(address: std::net::SocketAddr, text: &str) -> (String, TcpStream) {

@@ -10,6 +10,7 @@ pub mod demo;
 pub mod doctor;
 pub mod explain;
 pub mod man;
+pub mod run;
 pub mod serve;
 pub mod state;
 pub mod token;

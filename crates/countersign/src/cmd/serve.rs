@@ -99,14 +99,20 @@ impl Settings {
         .collect();
         let failed = |e: ConfigError| Failure::new(if e.is_usage() { Exit::Usage } else { Exit::Unreadable }, e);
         let mut sources = Sources::gather(flags).map_err(failed)?;
-        sources.known_variables = crate::args::variables();
-        sources.known_variables.extend(KNOWN_VARIABLES.map(str::to_owned));
+        sources.known_variables = known_variables();
         Config::load(&sources).map_err(failed)
     }
 }
 
 /// Variables that belong to no flag: a token for `app` and `credential`, and those of this repository's own tests.
 const KNOWN_VARIABLES: [&str; 3] = ["COUNTERSIGN_ACCESS_TOKEN", "COUNTERSIGN_TEST_CACHE", "COUNTERSIGN_BIN"];
+
+/// Variables that are no settings and no mistakes either.
+pub fn known_variables() -> Vec<String> {
+    let mut known = crate::args::variables();
+    known.extend(KNOWN_VARIABLES.map(str::to_owned));
+    known
+}
 
 /// Runs the service until SIGTERM or SIGINT.
 pub fn run(args: Args, color: Color) -> Result<(), Failure> {

@@ -87,13 +87,23 @@ struct Inner {
 }
 
 impl Proxy {
-    /// Serves on these listeners until it is dropped.
-    pub fn start(listeners: Vec<TcpListener>, hosts: Hosts, answers: Answers, others: Others) -> Self {
+    /// Serves until it is dropped: as a proxy on `listeners`, and on `direct` what comes through a tunnel elsewhere, for
+    /// programs whose connections were led here below HTTP.
+    pub fn start(
+        listeners: Vec<TcpListener>,
+        direct: Vec<TcpListener>,
+        hosts: Hosts,
+        answers: Answers,
+        others: Others,
+    ) -> Self {
         let inner =
             Arc::new(Inner { hosts, answers, others, named: Mutex::default(), graceful: GracefulShutdown::new() });
         let mut tasks = JoinSet::new();
         for listener in listeners {
-            tasks.spawn(accept(Arc::clone(&inner), listener));
+            tasks.spawn(accept(Arc::clone(&inner), listener, false));
+        }
+        for listener in direct {
+            tasks.spawn(accept(Arc::clone(&inner), listener, true));
         }
         Self { tasks }
     }
@@ -105,14 +115,19 @@ impl Proxy {
 }
 
 /// Accepts connections; they end with this task.
-async fn accept(inner: Arc<Inner>, listener: TcpListener) {
+async fn accept(inner: Arc<Inner>, listener: TcpListener, direct: bool) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
                     let _ = stream.set_nodelay(true);
-                    connections.spawn(connection(Arc::clone(&inner), stream, peer));
+                    let inner = Arc::clone(&inner);
+                    if direct {
+                        connections.spawn(async move { inner.answer(peer, stream).await });
+                    } else {
+                        connections.spawn(connection(inner, stream, peer));
+                    }
                 }
                 Err(_) => tokio::time::sleep(PAUSE).await,
             },
@@ -271,7 +286,7 @@ impl Inner {
             format!("countersign run: {host} is answered over HTTPS, on port 443")
         } else {
             format!(
-                "countersign run: {host}:{port} is not among the hosts answered here; --pass-through lets other hosts through, \
+                "countersign run: {host}:{port} is not among the hosts answered here; --others pass lets other hosts through, \
                  --answer {host} has it answered by the service"
             )
         };
