@@ -37,6 +37,7 @@ pub(crate) fn diagnose(artifacts: &[Artifact], options: &Options, crypto: &dyn P
         findings,
         refusals: refusals(&ev),
         needed,
+        passed: ev.outcomes.iter().filter(|(_, o)| matches!(o, Outcome::Pass)).map(|(check, _)| check.id).collect(),
         sources: sources(&ev),
     };
     crate::redact::guard(&mut report, artifacts, options);

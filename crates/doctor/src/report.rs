@@ -53,6 +53,9 @@ pub struct Report {
     pub refusals: Vec<Refusal>,
     /// Kinds of artifact that would decide what is open.
     pub needed: Vec<String>,
+    /// Ids of the checks that passed; not part of the JSON.
+    #[serde(skip)]
+    pub passed: Vec<&'static str>,
     /// Lines of the header and claims for pictures; not part of the JSON.
     #[serde(skip)]
     pub sources: Vec<Source>,

@@ -176,16 +176,16 @@ pub async fn identify_at(
         return Ok(Caller::Administrator);
     }
     let caller = by_access_token(app, token, resource)?;
-    if let Caller::Application { tenant_id, app_id, object_id, .. } = &caller {
-        let tenant = app.directory.tenant(tenant_id).await.ok().flatten().ok_or(NotIdentified::WrongToken)?;
-        let client = app.directory.client(&tenant, app_id).await.ok().flatten().ok_or(NotIdentified::WrongToken)?;
-        let there =
-            client.registration.service_principal.as_ref().is_some_and(|s| s.enabled && s.object_id == *object_id);
-        if !there || !client.registration.enabled {
-            return Err(NotIdentified::WrongToken);
-        }
-    }
-    Ok(caller)
+    if still_there(app, &caller).await { Ok(caller) } else { Err(NotIdentified::WrongToken) }
+}
+
+/// Whether the service principal behind a caller is there and enabled; the administrator always is.
+pub async fn still_there(app: &App, caller: &Caller) -> bool {
+    let Caller::Application { tenant_id, app_id, object_id, .. } = caller else { return true };
+    let Some(tenant) = app.directory.tenant(tenant_id).await.ok().flatten() else { return false };
+    let Some(client) = app.directory.client(&tenant, app_id).await.ok().flatten() else { return false };
+    let there = client.registration.service_principal.as_ref().is_some_and(|s| s.enabled && s.object_id == *object_id);
+    there && client.registration.enabled
 }
 
 fn by_access_token(app: &App, token: &str, resource: &WellKnown) -> Result<Caller, NotIdentified> {

@@ -19,6 +19,7 @@ use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::names::Names;
 use crate::secrets::Secrets;
+use crate::sessions::Sessions;
 use crate::store::Store;
 use crate::token::signer::Signer;
 
@@ -49,6 +50,10 @@ pub struct App {
     pub names: Names,
     /// The token of the administrator.
     pub admin: AdminToken,
+    /// Who is signed in to the portal.
+    pub sessions: Sessions,
+    /// When the service was started.
+    pub started: UnixTime,
     /// Managed identities of this machine.
     pub identities: Identities,
 }

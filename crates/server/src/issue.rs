@@ -3,6 +3,7 @@
 //! Called by the token endpoint. State changes only after `admit` said yes; a refused assertion burns nothing.
 
 mod identity;
+mod kept;
 
 use std::sync::Arc;
 
@@ -106,13 +107,20 @@ impl From<StoreError> for NotIssued {
 pub async fn issue(app: &App, asked: &Asked<'_>, record: &mut SignInRecord) -> Result<Issued, NotIssued> {
     let known = Known::look_up(app, asked.request).await?;
     known.describe(asked.request, record);
-    let admitted = known.judge(app, asked).inspect_err(|_| known.keep_assertion(record))?;
+    let admitted = match known.judge(app, asked, record) {
+        Ok(admitted) => admitted,
+        Err(not_issued) => {
+            known.keep(asked.request, record);
+            return Err(not_issued);
+        }
+    };
     admitted.describe(record);
     if app.profile.remembers_jti
         && let Some((jti, until)) = known.use_of_assertion(app)
         && !app.store().use_once(&admitted.app_id, &jti, until, asked.now).await?
     {
-        known.keep_assertion(record);
+        known.keep(asked.request, record);
+        "replay".clone_into(&mut record.refused_by);
         return Err(NotIssued::Refused(Box::new(Reason::Replayed { jti })));
     }
     sign(app, asked, admitted, None, record)
@@ -194,7 +202,7 @@ impl Known {
     }
 
     /// Admits the client. Facts borrow and do not cross an await, hence a function of its own.
-    fn judge(&self, app: &App, asked: &Asked<'_>) -> Result<Admitted, NotIssued> {
+    fn judge(&self, app: &App, asked: &Asked<'_>, record: &mut SignInRecord) -> Result<Admitted, NotIssued> {
         let request = asked.request;
         let digests = secret_digests(app, request);
         let resource = match (&self.resource, requested(request)) {
@@ -213,7 +221,10 @@ impl Known {
         facts.issuer_keys = lookup(self.issuer_keys());
         let (object_id, credential) = match admit(&facts) {
             Ok(client) => (client.service_principal().object_id.clone(), client.credential().clone()),
-            Err(NotAdmitted::Refused { reason, .. }) => return Err(NotIssued::Refused(reason)),
+            Err(NotAdmitted::Refused { reason, check }) => {
+                check.clone_into(&mut record.refused_by);
+                return Err(NotIssued::Refused(reason));
+            }
             Err(NotAdmitted::Undecided { check, needed }) => {
                 return Err(NotIssued::Failed(Failure::Undecided { check, needed: needed.name() }));
             }
@@ -276,6 +287,7 @@ impl Known {
             }
             None => record.app_id = clean(request.client_id()),
         }
+        record.alg = clean(self.jwt().and_then(|j| j.header.alg.text()));
         record.resource = clean(requested(request));
         if let Some(resource) = &self.resource {
             record.resource_id.clone_from(&resource.object_id);
@@ -288,9 +300,10 @@ impl Known {
         .to_owned();
     }
 
-    /// Keeps what a refused assertion said, without its signature, so that the refusal can be explained later. Of accepted
-    /// ones nothing is kept: they are the many, and there is nothing to explain.
-    fn keep_assertion(&self, record: &mut SignInRecord) {
+    /// Keeps what a refused request said, its assertion without the signature, its secrets not at all, so that the refusal
+    /// can be explained later. Of accepted ones nothing is kept: they are the many, and there is nothing to explain.
+    fn keep(&self, request: &TokenRequest, record: &mut SignInRecord) {
+        kept::form(request, record);
         if let Some(text) = self.jwt().map(|j| j.compact.without_signature()).filter(|t| t.len() <= MAX_KEPT) {
             text.clone_into(&mut record.assertion);
         }

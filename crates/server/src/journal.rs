@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use countersign_core::time::UnixTime;
+use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::app::App;
 use crate::store::model::SignInRecord;
@@ -21,6 +22,8 @@ const BATCH: usize = 1_024;
 const GATHER: Duration = Duration::from_millis(100);
 /// Rows kept in memory.
 const RING: usize = 200;
+/// Rows that somebody who watches may be behind.
+const LIVE: usize = 256;
 /// Rows kept in the store, and for how long (issue 7's defaults).
 const KEEP_ROWS: u64 = 1_000_000;
 const KEEP_SECONDS: i64 = 7 * 86_400;
@@ -33,6 +36,69 @@ pub struct Journal {
     queue: mpsc::Sender<Arc<SignInRecord>>,
     queued: AtomicU64,
     handled: watch::Receiver<u64>,
+    live: broadcast::Sender<Arc<SignInRecord>>,
+    ended: watch::Sender<bool>,
+    history: History,
+}
+
+/// Steps that [`History`] tells apart, and their length in seconds: a day.
+pub const STEPS: usize = 288;
+/// See [`STEPS`].
+pub const STEP_SECONDS: i64 = 300;
+
+/// Requests counted by time, for the last day. Counting is two atomic operations.
+pub struct History([Step; STEPS]);
+
+#[derive(Default)]
+struct Step {
+    /// Number of the step since the epoch; counts of another one are old.
+    number: AtomicU64,
+    issued: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Step::default()))
+    }
+}
+
+impl std::fmt::Debug for History {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("History")
+    }
+}
+
+impl History {
+    fn number(micros: i64) -> u64 {
+        micros.div_euclid(STEP_SECONDS * 1_000_000).unsigned_abs()
+    }
+
+    fn count(&self, micros: i64, refused: bool) {
+        let number = Self::number(micros);
+        let step = &self.0[number as usize % STEPS];
+        if step.number.load(Ordering::Relaxed) != number && step.number.swap(number, Ordering::Relaxed) != number {
+            // Requests of the same instant may be lost here: it is a plot.
+            step.issued.store(0, Ordering::Relaxed);
+            step.refused.store(0, Ordering::Relaxed);
+        }
+        let counter = if refused { &step.refused } else { &step.issued };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Issued and refused for each of the last `steps`, the eldest first; the last one is under way.
+    pub fn last(&self, now: UnixTime, steps: usize) -> Vec<(u64, u64)> {
+        let current = Self::number(now.micros());
+        let first = current.saturating_sub(steps.min(STEPS) as u64 - 1);
+        (first..=current)
+            .map(|number| {
+                let step = &self.0[number as usize % STEPS];
+                let fresh = step.number.load(Ordering::Relaxed) == number;
+                let value = |c: &AtomicU64| if fresh { c.load(Ordering::Relaxed) } else { 0 };
+                (value(&step.issued), value(&step.refused))
+            })
+            .collect()
+    }
 }
 
 /// The other end of the queue; [`Writer::run`] empties it.
@@ -48,13 +114,25 @@ impl Journal {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let (handled, seen) = watch::channel(0);
         let ring = Mutex::new(VecDeque::with_capacity(RING));
-        let journal = Self { ring, queue: sender, queued: AtomicU64::new(0), handled: seen };
+        let journal = Self {
+            ring,
+            queue: sender,
+            queued: AtomicU64::new(0),
+            handled: seen,
+            live: broadcast::channel(LIVE).0,
+            ended: watch::channel(false).0,
+            history: History::default(),
+        };
         (journal, Writer { queue: receiver, handled })
     }
 
     /// Records a request; never waits. `false` when the row could not be queued for the store.
     pub fn record(&self, row: SignInRecord) -> bool {
+        self.history.count(row.time, row.error_code != 0);
         let row = Arc::new(row);
+        if self.live.receiver_count() > 0 {
+            let _ = self.live.send(Arc::clone(&row));
+        }
         {
             let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
             if ring.len() == RING {
@@ -72,6 +150,21 @@ impl Journal {
     /// The newest records, newest first.
     pub fn recent(&self) -> Vec<Arc<SignInRecord>> {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner).iter().rev().cloned().collect()
+    }
+
+    /// Every record from now on, and whether the service ends; whoever is too slow misses some and is told so.
+    pub fn watch(&self) -> (broadcast::Receiver<Arc<SignInRecord>>, watch::Receiver<bool>) {
+        (self.live.subscribe(), self.ended.subscribe())
+    }
+
+    /// Tells whoever watches that the service ends.
+    pub fn end_watching(&self) {
+        self.ended.send_replace(true);
+    }
+
+    /// How many tokens were issued and refused, by time, since the start.
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// Waits until everything recorded before was handed to the store, so that a reader of the log finds its own request;

@@ -21,6 +21,7 @@ pub mod names;
 pub mod resources;
 pub mod secrets;
 pub mod seed;
+pub mod sessions;
 pub mod start;
 pub mod state;
 pub mod store;

@@ -71,6 +71,14 @@ impl Names {
         forwarded.and_then(|f| self.find(f)).or_else(|| host.and_then(|h| self.find(h))).unwrap_or_else(|| self.first())
     }
 
+    /// The base URL for a request that calls us by one of our names; `None` for a stranger's.
+    pub fn called(&self, host: Option<&str>, forwarded: Option<&str>, peer: IpAddr) -> Option<&Arc<str>> {
+        match forwarded.filter(|_| self.is_proxy(peer)) {
+            Some(forwarded) => self.find(forwarded.split(',').next().unwrap_or_default().trim()),
+            None => self.find(host?),
+        }
+    }
+
     fn find(&self, host: &str) -> Option<&Arc<str>> {
         let (_, base) = self.entries.iter().find(|(h, base)| {
             h.eq_ignore_ascii_case(host)

@@ -31,6 +31,7 @@ use crate::metrics::Metrics;
 use crate::names::Names;
 use crate::secrets::{Secrets, SecretsError};
 use crate::seed::{self, FileError};
+use crate::sessions::Sessions;
 use crate::store::model::TenantRecord;
 use crate::store::sqlite::{OpenError, SqliteStore};
 use crate::store::{Change, Store, StoreError};
@@ -291,6 +292,8 @@ impl Server {
             journal,
             metrics: Metrics::default(),
             admin,
+            sessions: Sessions::default(),
+            started: now,
             identities,
         });
         if let Some(seed) = app.config.seed.value.clone() {
@@ -321,6 +324,7 @@ impl Running {
     /// Ends the service: no more connections, requests in flight are finished, what is queued is written.
     pub async fn shutdown(self) {
         let _ = self.stop.send(true);
+        self.app.journal.end_watching();
         let _ = self.serving.await;
         let _ = self.stop_journal.send(true);
         let _ = self.journal.await;

@@ -1,14 +1,53 @@
 //! Answers with the headers that every answer carries, and those of the token endpoint as recorded at Entra.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
+
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES, HeaderName, HeaderValue, PRAGMA, X_CONTENT_TYPE_OPTIONS};
 use http::{Response, StatusCode};
-use http_body_util::Full;
+use hyper::body::{Frame, SizeHint};
 
 use super::context::Context;
 
-/// An answer: the body is always at hand as a whole.
-pub type Answer = Response<Full<Bytes>>;
+/// An answer.
+pub type Answer = Response<Body>;
+
+/// A body: at hand as a whole, or in parts as they come.
+#[derive(Debug)]
+pub enum Body {
+    /// All of it.
+    Whole(Option<Bytes>),
+    /// The other end sends parts; the body ends when it is dropped.
+    Parts(tokio::sync::mpsc::Receiver<Bytes>),
+}
+
+impl hyper::body::Body for Body {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match &mut *self {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
+            Self::Parts(parts) => parts.poll_recv(cx).map(|part| part.map(|b| Ok(Frame::data(b)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
+            Self::Parts(_) => SizeHint::default(),
+        }
+    }
+}
 
 /// JSON as Entra declares it.
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
@@ -27,7 +66,8 @@ const XSS: HeaderName = HeaderName::from_static("x-xss-protection");
 
 /// An answer with a body of some type; not to be cached, not to be taken for another type.
 pub fn answer(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Answer {
-    let mut response = Response::new(Full::new(body.into()));
+    let body = Some(body.into()).filter(|b: &Bytes| !b.is_empty());
+    let mut response = Response::new(Body::Whole(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.reserve(16);

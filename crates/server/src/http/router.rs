@@ -13,13 +13,13 @@ use http::{HeaderMap, Method, Request, StatusCode, Version};
 use hyper::body::Incoming;
 
 use super::authority::discovery::{self, Version as Api};
-use super::authority::{error_page, instance, token};
+use super::authority::{instance, token};
 use super::body::{self, BodyError};
 use super::context::Context;
 use super::error::Refusal;
 use super::guard::{Guarded, Panicked};
 use super::respond::{Answer, TEXT, answer, with_ids};
-use super::{cloud, graph, identity, ops};
+use super::{cloud, graph, identity, ops, portal};
 use crate::app::App;
 
 /// What a path names.
@@ -34,6 +34,7 @@ enum Route<'a> {
     Ready,
     Metrics,
     Graph,
+    Portal,
     Endpoints,
     ResourceManager,
     IdentityOfMachine,
@@ -51,6 +52,7 @@ impl<'a> Route<'a> {
             (Some("readyz"), None, ..) => Self::Ready,
             (Some("metrics"), None, ..) => Self::Metrics,
             (Some("error"), None, ..) => Self::ErrorPage,
+            (Some("portal"), ..) => Self::Portal,
             (Some("metadata"), Some("endpoints"), None, ..) => Self::Endpoints,
             (Some("metadata"), Some("identity"), Some("oauth2"), Some("token"), None) => Self::IdentityOfMachine,
             (Some("msi"), Some("token"), None, ..) => Self::IdentityOfAppService,
@@ -76,6 +78,7 @@ impl<'a> Route<'a> {
     fn methods(&self) -> &'static str {
         match self {
             Self::Token(..) => "POST, OPTIONS",
+            Self::Portal => "GET, HEAD, POST",
             Self::Graph | Self::ResourceManager => "GET, HEAD, POST, PATCH, PUT, DELETE, OPTIONS",
             _ => "GET, HEAD, OPTIONS",
         }
@@ -119,7 +122,7 @@ async fn dispatch(app: &Arc<App>, context: &Context, peer: IpAddr, request: Requ
         _ if host.is_err() || (host == Ok(None) && parts.version == Version::HTTP_11) => {
             refuse(app, context, &route, &Refusal::bad_request())
         }
-        _ if parts.method == Method::OPTIONS => options(&route, context),
+        _ if parts.method == Method::OPTIONS && route != Route::Portal => options(&route, context),
         Route::Token(version, tenant) => {
             if parts.method == Method::POST {
                 match body::read(&parts.headers, incoming).await {
@@ -141,6 +144,12 @@ async fn dispatch(app: &Arc<App>, context: &Context, peer: IpAddr, request: Requ
             Err(BodyError::TooSlow) => graph::refuse(app, context, StatusCode::REQUEST_TIMEOUT),
             Err(BodyError::Broken) => graph::refuse(app, context, StatusCode::BAD_REQUEST),
         },
+        Route::Portal => match body::read(&parts.headers, incoming).await {
+            Ok(body) => portal::answer(app, context, &parts, host.ok().flatten(), peer, &body).await,
+            Err(BodyError::TooLarge) => portal::refuse(StatusCode::PAYLOAD_TOO_LARGE),
+            Err(BodyError::TooSlow) => portal::refuse(StatusCode::REQUEST_TIMEOUT),
+            Err(BodyError::Broken) => portal::refuse(StatusCode::BAD_REQUEST),
+        },
         Route::ResourceManager => {
             cloud::resource_manager(app, context, &parts.method, parts.uri.path(), &parts.headers, query).await
         }
@@ -155,7 +164,7 @@ async fn dispatch(app: &Arc<App>, context: &Context, peer: IpAddr, request: Requ
         Route::Configuration(version, tenant) => discovery::configuration(app, context, &decode(tenant), version).await,
         Route::Keys(tenant) => discovery::keys(app, context, &decode(tenant)).await,
         Route::Instance => instance::answer(app, context, query),
-        Route::ErrorPage => error_page::page(query),
+        Route::ErrorPage => portal::error_page(query),
         Route::Endpoints => cloud::endpoints(context, query),
         Route::IdentityOfMachine => identity::metadata(app, context, &parts.headers, query, peer).await,
         Route::IdentityOfAppService => identity::app_service(app, context, &parts.headers, query).await,

@@ -177,6 +177,30 @@ pub struct Page<'a> {
     pub limit: u32,
 }
 
+/// A part of a list, in the order of names.
+#[derive(Clone, Copy, Debug)]
+pub struct NamePage<'a> {
+    /// Name and object id of the last element of the page before; both empty for the first page.
+    pub after: (&'a str, &'a str),
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A certificate or secret that is about to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndingCredential {
+    /// Display name of the application.
+    pub name: String,
+    /// Its object id.
+    pub object_id: String,
+    /// `certificate` or `secret`.
+    pub kind: String,
+    /// `keyId`.
+    pub key_id: String,
+    /// When.
+    pub end: UnixTime,
+}
+
 /// Tenants, applications, service principals and roles.
 pub trait Directory: Send + Sync {
     /// Counts every committed change; a cache that saw this number knows whether it is behind.
@@ -198,6 +222,21 @@ pub trait Directory: Send + Sync {
         filter: &'a Filter,
         page: Page<'a>,
     ) -> Pending<'a, Vec<ApplicationRecord>>;
+    /// Applications whose name contains `text` in any letter case, in the order of their names.
+    fn applications_by_name<'a>(
+        &'a self,
+        tenant_id: &'a str,
+        text: &'a str,
+        page: NamePage<'a>,
+    ) -> Pending<'a, Vec<ApplicationRecord>>;
+    /// Applications with a certificate or secret that ends between two times: name, object id, what, end; soonest first.
+    fn ending_credentials<'a>(
+        &'a self,
+        tenant_id: &'a str,
+        from: UnixTime,
+        until: UnixTime,
+        limit: u32,
+    ) -> Pending<'a, Vec<EndingCredential>>;
     /// How many applications there are.
     fn count_applications<'a>(&'a self, tenant_id: &'a str, filter: &'a Filter) -> Pending<'a, u64>;
     /// The app id of the application with this identifier URI.
@@ -258,6 +297,8 @@ pub struct LogQuery {
     pub subject: Option<String>,
     /// Only the row of this correlation id.
     pub correlation_id: Option<String>,
+    /// Only refused requests (sign-ins).
+    pub refused: bool,
     /// At most so many.
     pub limit: u32,
 }
@@ -274,6 +315,9 @@ pub trait Journal: Send + Sync {
     fn put_sign_ins<'a>(&'a self, rows: &'a [Arc<SignInRecord>]) -> Pending<'a, ()>;
     /// Reads rows, the newest first.
     fn sign_ins<'a>(&'a self, query: &'a LogQuery) -> Pending<'a, Vec<SignInRecord>>;
+    /// The row with this trace id: a refused one by an index; an issued one only among the newest of its tenant's rows, or
+    /// at the time given.
+    fn sign_in<'a>(&'a self, id: &'a str, hint: Option<(&'a str, UnixTime)>) -> Pending<'a, Option<SignInRecord>>;
     /// Removes at most `step` rows that are older than `before` or beyond the newest `keep`; answers how many.
     fn prune_sign_ins(&self, before: UnixTime, keep: u64, step: u32) -> Pending<'_, u64>;
 }

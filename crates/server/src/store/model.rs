@@ -308,6 +308,24 @@ pub struct SignInRecord {
     pub ip_address: String,
     /// Header and claims of a refused assertion, `header.claims` without the signature; empty when there was none.
     pub assertion: String,
+    /// The client's library and version, as it says itself; cleaned.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub client: String,
+    /// `alg` of the assertion's header, cleaned.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub alg: String,
+    /// Id of the check that refused.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub refused_by: String,
+    /// Time to answer, in microseconds.
+    #[serde(default)]
+    pub micros: u32,
+    /// What else a refused request said: path, and its form without secrets and assertion. For its diagnosis.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub path: String,
+    /// See [`Self::path`].
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub form: String,
 }
 
 /// A key that signs access tokens.

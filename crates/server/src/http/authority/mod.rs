@@ -1,6 +1,5 @@
 //! The authority: token endpoints, discovery, keys, instance discovery, the page behind `error_uri`.
 
 pub mod discovery;
-pub mod error_page;
 pub mod instance;
 pub mod token;

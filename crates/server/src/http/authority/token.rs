@@ -39,6 +39,7 @@ pub async fn answer(
         ip_address: context.address.to_string(),
         ..SignInRecord::default()
     };
+    record.client = client(&request, headers);
     let asked = Asked { request: &request, base: &context.base, now, random: &context.random };
     let response = match issue::issue(app, &asked, &mut record).await {
         Ok(issued) => token_answer(StatusCode::OK, success(version, &issued), context, 0),
@@ -86,13 +87,28 @@ fn refusal(not_issued: &NotIssued, context: &Context, app: &App) -> Refusal {
     }
 }
 
+/// The client's library as it says itself: what MSAL adds to the form, else `User-Agent`.
+fn client(request: &TokenRequest, headers: &HeaderMap) -> String {
+    const LONGEST: usize = 80;
+    let header = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
+    let said = |name: &str| request.given(name).or_else(|| header(name));
+    let text = match (said("x-client-SKU"), said("x-client-Ver").or_else(|| said("x-client-VER"))) {
+        (Some(library), Some(version)) => format!("{library} {version}"),
+        (Some(library), None) => library.to_owned(),
+        (None, _) => header("user-agent").unwrap_or_default().to_owned(),
+    };
+    countersign_core::entra::text::clean(&text.chars().take(LONGEST).collect::<String>())
+}
+
 /// Counts a token request and keeps its record.
-pub fn note(app: &App, context: &Context, record: SignInRecord) {
+pub fn note(app: &App, context: &Context, mut record: SignInRecord) {
     match record.error_code {
         0 => app.metrics.issued.count(),
         code => app.metrics.refuse(code),
     }
-    app.metrics.token_duration.observe(context.started.elapsed());
+    let took = context.started.elapsed();
+    record.micros = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
+    app.metrics.token_duration.observe(took);
     if !app.journal.record(record) {
         app.metrics.sign_ins_dropped.count();
     }

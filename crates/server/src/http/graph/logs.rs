@@ -14,7 +14,7 @@ use super::{Call, Outcome};
 use crate::store::LogQuery;
 use crate::store::model::{AuditRecord, SignInRecord};
 
-const READ: &[&str] = &["AuditLog.Read.All", "Directory.Read.All", "Directory.ReadWrite.All"];
+pub(super) const READ: &[&str] = &["AuditLog.Read.All", "Directory.Read.All", "Directory.ReadWrite.All"];
 const STEP: u32 = 500;
 
 pub(super) async fn sign_ins(call: &Call<'_>) -> Outcome {
@@ -114,6 +114,7 @@ fn query(call: &Call<'_>, time: &str, subject: &str) -> Result<LogQuery, GraphEr
             .and_then(|s| demanded(s, &[Operator::Eq]))
             .map(str::to_ascii_lowercase),
         correlation_id: demanded("correlationId", &[Operator::Eq]).map(str::to_ascii_lowercase),
+        refused: false,
         limit: STEP,
     })
 }

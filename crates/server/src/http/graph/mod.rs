@@ -8,6 +8,7 @@ mod audit;
 mod credentials;
 mod error;
 mod federated;
+pub(super) mod inside;
 mod logs;
 mod odata;
 mod organization;

@@ -6,7 +6,9 @@ use sqlx::sqlite::SqliteRow;
 
 use super::{SqliteStore, failed, record};
 use crate::store::model::{ApplicationRecord, RoleAssignmentRecord, ServicePrincipalRecord, TenantRecord};
-use crate::store::{ClientRecord, Directory, Filter, Page, Pending, StoreError, Transaction};
+use crate::store::{
+    ClientRecord, Directory, EndingCredential, Filter, NamePage, Page, Pending, StoreError, Transaction,
+};
 
 /// The end of the range of texts that begin with a prefix: no character is above U+10FFFF.
 fn prefix_end(prefix: &str) -> String {
@@ -182,6 +184,71 @@ impl Directory for SqliteStore {
     ) -> Pending<'a, Vec<ApplicationRecord>> {
         let (n, value) = clause(filter);
         Box::pin(self.page(APPLICATIONS[n], tenant_id, value, page))
+    }
+
+    fn applications_by_name<'a>(
+        &'a self,
+        tenant_id: &'a str,
+        text: &'a str,
+        page: NamePage<'a>,
+    ) -> Pending<'a, Vec<ApplicationRecord>> {
+        Box::pin(async move {
+            // The inner list is read from the index alone; records are fetched for one page.
+            let rows = sqlx::query(
+                "SELECT a.record AS record FROM (SELECT tenant_id, object_id, display_name FROM applications \
+                   INDEXED BY applications_by_any_case WHERE tenant_id = ?1 \
+                   AND (display_name, object_id) > (?2 COLLATE NOCASE, ?3) \
+                   AND (?4 = '' OR display_name LIKE ?5 ESCAPE '\\') \
+                   ORDER BY display_name COLLATE NOCASE, object_id LIMIT ?6) AS n \
+                 JOIN applications a ON a.tenant_id = n.tenant_id AND a.object_id = n.object_id \
+                 ORDER BY n.display_name COLLATE NOCASE, n.object_id",
+            )
+            .bind(tenant_id)
+            .bind(page.after.0)
+            .bind(page.after.1)
+            .bind(text)
+            .bind(format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")))
+            .bind(i64::from(page.limit))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(failed)?;
+            rows.iter().map(|r| record(r, "record")).collect()
+        })
+    }
+
+    fn ending_credentials<'a>(
+        &'a self,
+        tenant_id: &'a str,
+        from: UnixTime,
+        until: UnixTime,
+        limit: u32,
+    ) -> Pending<'a, Vec<EndingCredential>> {
+        Box::pin(async move {
+            let rows = sqlx::query(
+                "SELECT a.display_name AS name, e.object_id AS object_id, e.kind AS kind, e.key_id AS key_id, e.time AS time \
+                 FROM credential_ends e JOIN applications a ON a.tenant_id = e.tenant_id AND a.object_id = e.object_id \
+                 WHERE e.tenant_id = ?1 AND e.time >= ?2 AND e.time < ?3 ORDER BY e.time LIMIT ?4",
+            )
+            .bind(tenant_id)
+            .bind(from.micros())
+            .bind(until.micros())
+            .bind(i64::from(limit))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(failed)?;
+            rows.iter()
+                .map(|r| {
+                    Ok(EndingCredential {
+                        name: r.try_get("name")?,
+                        object_id: r.try_get("object_id")?,
+                        kind: r.try_get("kind")?,
+                        key_id: r.try_get("key_id")?,
+                        end: UnixTime::from_micros(r.try_get("time")?),
+                    })
+                })
+                .collect::<Result<_, sqlx::Error>>()
+                .map_err(failed)
+        })
     }
 
     fn count_applications<'a>(&'a self, tenant_id: &'a str, filter: &'a Filter) -> Pending<'a, u64> {

@@ -61,12 +61,15 @@ impl Journal for SqliteStore {
                 let (chunk, tail) = rest.split_at(size);
                 rest = tail;
                 let mut insert = sqlx::QueryBuilder::new(
-                    "INSERT INTO sign_ins (tenant_id, time, id, correlation_id, app_id, record) ",
+                    "INSERT INTO sign_ins (tenant_id, time, id, correlation_id, app_id, error_code, record) ",
                 );
                 let records = chunk.iter().map(|r| Ok((r, json(&**r)?))).collect::<Result<Vec<_>, StoreError>>()?;
                 insert.push_values(records, |mut row, (r, record)| {
                     row.push_bind(&r.tenant_id).push_bind(r.time).push_bind(&r.id);
-                    row.push_bind(&r.correlation_id).push_bind(&r.app_id).push_bind(record);
+                    row.push_bind(&r.correlation_id)
+                        .push_bind(&r.app_id)
+                        .push_bind(i64::from(r.error_code))
+                        .push_bind(record);
                 });
                 insert.build().execute(&mut *transaction).await.map_err(failed)?;
             }
@@ -75,12 +78,61 @@ impl Journal for SqliteStore {
     }
 
     fn sign_ins<'a>(&'a self, query: &'a LogQuery) -> Pending<'a, Vec<SignInRecord>> {
-        Box::pin(self.log(
-            "SELECT record FROM sign_ins WHERE tenant_id = ?1 AND (time, id) < (?2, ?3) AND time >= ?4 \
-             AND (?5 IS NULL OR app_id = ?5) AND (?6 IS NULL OR correlation_id = ?6) \
-             ORDER BY time DESC, id DESC LIMIT ?7",
-            query,
-        ))
+        // One statement for each way to ask: SQLite takes an index only for conditions that always hold.
+        let sql = match (&query.subject, query.refused) {
+            (None, false) => {
+                "SELECT record FROM sign_ins WHERE tenant_id = ?1 AND (time, id) < (?2, ?3) AND time >= ?4 \
+                 AND ?5 IS NULL AND (?6 IS NULL OR correlation_id = ?6) ORDER BY time DESC, id DESC LIMIT ?7"
+            }
+            (None, true) => {
+                "SELECT record FROM sign_ins INDEXED BY sign_ins_refused WHERE error_code <> 0 AND tenant_id = ?1 \
+                 AND (time, id) < (?2, ?3) AND time >= ?4 AND ?5 IS NULL AND (?6 IS NULL OR correlation_id = ?6) \
+                 ORDER BY time DESC, id DESC LIMIT ?7"
+            }
+            (Some(_), false) => {
+                "SELECT record FROM sign_ins WHERE tenant_id = ?1 AND app_id = ?5 AND (time, id) < (?2, ?3) \
+                 AND time >= ?4 AND (?6 IS NULL OR correlation_id = ?6) ORDER BY time DESC, id DESC LIMIT ?7"
+            }
+            (Some(_), true) => {
+                "SELECT record FROM sign_ins WHERE tenant_id = ?1 AND app_id = ?5 AND error_code <> 0 \
+                 AND (time, id) < (?2, ?3) AND time >= ?4 AND (?6 IS NULL OR correlation_id = ?6) \
+                 ORDER BY time DESC, id DESC LIMIT ?7"
+            }
+        };
+        Box::pin(self.log(sql, query))
+    }
+
+    fn sign_in<'a>(&'a self, id: &'a str, hint: Option<(&'a str, UnixTime)>) -> Pending<'a, Option<SignInRecord>> {
+        Box::pin(async move {
+            let one = |row: Option<sqlx::sqlite::SqliteRow>| row.map(|r| record(&r, "record")).transpose();
+            let refused = sqlx::query("SELECT record FROM sign_ins WHERE id = ?1 AND error_code <> 0 LIMIT 1")
+                .bind(id)
+                .fetch_optional(&self.readers)
+                .await
+                .map_err(failed)?;
+            if refused.is_some() {
+                return one(refused);
+            }
+            if let Some((tenant_id, time)) = hint {
+                let row = sqlx::query("SELECT record FROM sign_ins WHERE tenant_id = ?1 AND time = ?2 AND id = ?3")
+                    .bind(tenant_id)
+                    .bind(time.micros())
+                    .bind(id)
+                    .fetch_optional(&self.readers)
+                    .await
+                    .map_err(failed)?;
+                return one(row);
+            }
+            // An index of all of them would cost every token request; whoever asks so has just seen it.
+            let row = sqlx::query(
+                "SELECT record FROM sign_ins WHERE number > (SELECT max(number) FROM sign_ins) - 50000 AND id = ?1 LIMIT 1",
+            )
+            .bind(id)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(failed)?;
+            one(row)
+        })
     }
 
     fn prune_sign_ins(&self, before: UnixTime, keep: u64, step: u32) -> Pending<'_, u64> {

@@ -135,6 +135,7 @@ async fn create_application(to: &mut SqliteConnection, application: &Application
     .await
     .map_err(conflict("appId", &a.app_id))?;
     let uris = put_uris(to, a).await?;
+    put_ends(to, a).await?;
     Ok(touched(&a.tenant_id, &a.app_id, uris))
 }
 
@@ -171,6 +172,13 @@ async fn update_application(
         .await
         .map_err(failed)?;
     let added = put_uris(to, a).await?;
+    sqlx::query("DELETE FROM credential_ends WHERE tenant_id = ?1 AND app_id = ?2")
+        .bind(&a.tenant_id)
+        .bind(&a.app_id)
+        .execute(&mut *to)
+        .await
+        .map_err(failed)?;
+    put_ends(to, a).await?;
     Ok(touched(&a.tenant_id, &a.app_id, added || removed.rows_affected() > 0))
 }
 
@@ -185,6 +193,29 @@ async fn put_uris(to: &mut SqliteConnection, a: &ApplicationRecord) -> Result<bo
             .map_err(conflict("identifierUris", uri))?;
     }
     Ok(!a.identifier_uris.is_empty())
+}
+
+/// Notes when each credential ends, for the list of those about to.
+async fn put_ends(to: &mut SqliteConnection, a: &ApplicationRecord) -> Result<(), StoreError> {
+    let certificates = a.key_credentials.iter().map(|k| ("certificate", &k.key_id, k.end));
+    let secrets = a.password_credentials.iter().map(|p| ("secret", &p.key_id, p.end));
+    for (kind, key_id, end) in certificates.chain(secrets) {
+        // Files may hold the same id twice; the later end is the one to know of.
+        sqlx::query(
+            "INSERT INTO credential_ends (tenant_id, app_id, object_id, kind, key_id, time) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+             ON CONFLICT DO UPDATE SET time = max(time, excluded.time)",
+        )
+        .bind(&a.tenant_id)
+        .bind(&a.app_id)
+        .bind(&a.object_id)
+        .bind(kind)
+        .bind(key_id)
+        .bind(end.micros())
+        .execute(&mut *to)
+        .await
+        .map_err(failed)?;
+    }
+    Ok(())
 }
 
 async fn app_id_of(to: &mut SqliteConnection, tenant_id: &str, object_id: &str) -> Result<Option<String>, StoreError> {
@@ -394,6 +425,7 @@ async fn reset(to: &mut SqliteConnection) -> Result<Touched, StoreError> {
         "DELETE FROM role_assignments",
         "DELETE FROM service_principals",
         "DELETE FROM identifier_uris",
+        "DELETE FROM credential_ends",
         "DELETE FROM applications",
         "DELETE FROM deleted_applications",
         "DELETE FROM domains",

@@ -1,0 +1,75 @@
+//! Pages about the service itself: settings with their origin, and the keys that sign access tokens.
+
+use askama::Template;
+use countersign_core::x509::certificate::Certificate;
+use http::StatusCode;
+
+use super::shell::{self, Shell};
+use super::{Outcome, Trouble, Visit};
+
+#[derive(Template)]
+#[template(path = "settings.html")]
+struct Settings {
+    shell: Shell,
+    rows: Vec<(&'static str, String, String)>,
+}
+
+/// `GET /portal/settings`: the operator's alone, since it names files.
+pub(super) fn settings(visit: &Visit<'_>) -> Outcome {
+    if !visit.is_operator() {
+        return Err(Trouble::Denied("Settings are shown to whoever holds the admin token.".to_owned()));
+    }
+    let rows = visit.app.config.rows();
+    Ok(shell::page(StatusCode::OK, &Settings { shell: Shell::of(visit, "Settings", "settings"), rows }))
+}
+
+#[derive(Template)]
+#[template(path = "keys.html")]
+struct Keys {
+    shell: Shell,
+    rows: Vec<Key>,
+    jwks: String,
+}
+
+struct Key {
+    kid: String,
+    alg: String,
+    created: String,
+    signs_from: String,
+    published_until: String,
+    state: &'static str,
+    sha256: String,
+}
+
+/// `GET /portal/keys`: what is published anyway, and when; never a private part.
+pub(super) async fn keys(visit: &Visit<'_>) -> Outcome {
+    let active = visit.app.signer.active(visit.now).map(|k| k.kid.clone());
+    let rows = visit.app.store().signing_keys().await?.into_iter().map(|k| {
+        let ended = k.published_until.is_some_and(|u| u <= visit.now);
+        let state = if Some(&k.kid) == active.as_ref() {
+            "signs"
+        } else if ended {
+            "ended"
+        } else {
+            "published"
+        };
+        let sha256 = Certificate::from_der(&k.certificate)
+            .map(|c| countersign_core::encoding::encode_hex_upper(c.sha256()))
+            .unwrap_or_default();
+        Key {
+            kid: k.kid,
+            alg: k.alg,
+            created: k.created.rfc3339(),
+            signs_from: k.signs_from.rfc3339(),
+            published_until: k.published_until.map_or_else(|| "–".to_owned(), |t| t.rfc3339()),
+            state,
+            sha256,
+        }
+    });
+    let page = Keys {
+        rows: rows.collect(),
+        shell: Shell::of(visit, "Signing keys", "keys"),
+        jwks: format!("{}/{}/discovery/v2.0/keys", visit.context.base, visit.tenant.id),
+    };
+    Ok(shell::page(StatusCode::OK, &page))
+}
