@@ -1,4 +1,4 @@
-//! Finds or installs what the suites outside Rust need: openssl, Python with a pinned environment, Node with pinned modules.
+//! Finds or installs what the suites outside Rust need: openssl, curl, Python with a pinned environment, Node with pinned modules.
 //!
 //! Used by `test`. Debian packages are installed only as root and only when something is missing; where nothing may be
 //! installed, the error names the package and the command. Nothing is ever skipped for want of a tool.
@@ -40,6 +40,9 @@ fn missing_packages() -> Vec<&'static str> {
     let mut missing = Vec::new();
     if process::output("openssl", &["version"]).is_none() {
         missing.push("openssl");
+    }
+    if process::output("curl", &["--version"]).is_none() {
+        missing.push("curl");
     }
     match python_version() {
         None => missing.extend(["python3", "python3-venv"]),

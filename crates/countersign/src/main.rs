@@ -58,6 +58,8 @@ fn run(cli: Cli) -> Result<(), Stop> {
         Verb::Demo(args) => cmd::demo::run(&args, color)?,
         Verb::Serve(args) => cmd::serve::run(args, color)?,
         Verb::Run(args) => return status(cmd::run::run(args, color)?),
+        Verb::RunCommand(args) => return status(cmd::run::become_command(&args)),
+        Verb::Trust(verb) => cmd::trust::run(verb)?,
         Verb::Wait(args) => cmd::wait::wait(&args)?,
         Verb::Healthcheck(args) => cmd::wait::healthcheck(&args)?,
         Verb::Token(verb) => cmd::token::run(verb, color)?,

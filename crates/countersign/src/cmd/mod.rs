@@ -14,4 +14,5 @@ pub mod run;
 pub mod serve;
 pub mod state;
 pub mod token;
+pub mod trust;
 pub mod wait;

@@ -17,7 +17,6 @@ mod supervise;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use countersign_server::intercept::{Hosts, Others, RunCertificates, Upstream};
@@ -209,11 +208,7 @@ fn command(
     changes: &BTreeMap<&'static str, Option<String>>,
     supervisor: &mut Supervisor,
 ) -> Result<u8, Failure> {
-    let Some((program, arguments)) = command.split_first() else {
-        return Err(Failure::new(Exit::Usage, "no command: countersign run -- CMD …"));
-    };
-    let mut child = Command::new(program);
-    child.args(arguments);
+    let mut child = supervise::bound(command).map_err(|e| failed("the command cannot be started", e))?;
     for (name, value) in changes {
         match value {
             Some(value) => child.env(name, value),
@@ -225,13 +220,30 @@ fn command(
             Ended::Child(status) => status,
             Ended::Orphaned => 1,
         }),
-        // As a shell answers: 127 for a command that is not there, 126 for one that cannot be run.
-        Err(cause) => {
-            let program = program.to_string_lossy();
-            eprintln!("error: '{}' cannot be run: {cause}", crate::output::printable(&program));
-            Ok(if cause.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
-        }
+        Err(cause) => Ok(cannot_be_run(command, &cause)),
     }
+}
+
+/// As a shell answers: 127 for a command that is not there, 126 for one that cannot be run.
+fn cannot_be_run(command: &[OsString], cause: &std::io::Error) -> u8 {
+    let program = command.first().map(|c| c.to_string_lossy()).unwrap_or_default();
+    eprintln!("error: '{}' cannot be run: {cause}", crate::output::printable(&program));
+    if cause.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 }
+}
+
+/// Arguments of the step between `run` and its command.
+#[derive(Debug, clap::Args)]
+pub struct Bound {
+    /// The process that must live for the command to live
+    parent: u32,
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<OsString>,
+}
+
+/// Becomes the command, so bound to the process that serves that it ends with it, whatever ends that one.
+pub fn become_command(args: &Bound) -> u8 {
+    cannot_be_run(&args.command, &supervise::become_command(args.parent, &args.command))
 }
 
 /// What becomes of hosts that are not answered for.

@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -170,6 +171,29 @@ pub fn read_stage(stage: &OsString) -> Option<(Pid, PathBuf)> {
     // Only ever a folder that the process above made.
     let ours = folder.file_name()?.to_str()?.starts_with(super::files::PREFIX);
     Some((Pid::from_raw(pid.parse().ok()?), folder)).filter(|_| ours)
+}
+
+/// A command that will end when this process does, however that ends: this program first, which then becomes it.
+///
+/// # Errors
+/// What the system said.
+pub fn bound(command: &[OsString]) -> io::Result<Command> {
+    let mut out = Command::new(std::env::current_exe()?);
+    out.args(["run-command", &std::process::id().to_string(), "--"]).args(command);
+    Ok(out)
+}
+
+/// Becomes a command; gives the reason if it cannot. Children of the command are not bound, see [`sweep`].
+pub fn become_command(parent: u32, command: &[OsString]) -> io::Error {
+    let Some((program, arguments)) = command.split_first() else { return io::ErrorKind::NotFound.into() };
+    if let Err(error) = prctl::set_pdeathsig(Signal::SIGKILL) {
+        return error.into();
+    }
+    // It may have died before that.
+    if u32::try_from(getppid().as_raw()) != Ok(parent) {
+        return io::Error::other("`countersign run` has ended");
+    }
+    Command::new(program).args(arguments).exec()
 }
 
 /// Starts this program again as the process that serves, with the same arguments.

@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
-use std::process::Child;
+use std::process::{Child, Command};
 
 /// Whether a second process watches over the one that serves.
 pub const WATCHES: bool = false;
@@ -65,6 +65,22 @@ fn status(status: std::process::ExitStatus) -> u8 {
 
 /// Nothing below this process is known here.
 pub fn sweep() {}
+
+/// The command as it is.
+///
+/// # Errors
+/// When there is none.
+pub fn bound(command: &[OsString]) -> io::Result<Command> {
+    let (program, arguments) = command.split_first().ok_or(io::ErrorKind::NotFound)?;
+    let mut out = Command::new(program);
+    out.args(arguments);
+    Ok(out)
+}
+
+/// There is no step between here.
+pub fn become_command(_parent: u32, _command: &[OsString]) -> io::Error {
+    io::ErrorKind::Unsupported.into()
+}
 
 /// There is no second process here.
 pub fn read_stage(_stage: &OsString) -> Option<(u32, PathBuf)> {
