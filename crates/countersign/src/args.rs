@@ -38,9 +38,6 @@ pub enum Verb {
     Serve(cmd::serve::Args),
     /// Run a command that reaches a token service under Microsoft's own names
     Run(cmd::run::Args),
-    /// The step between `run` and its command
-    #[command(hide = true)]
-    RunCommand(cmd::run::Bound),
     /// The service's own CA: print it, have it trusted, take it out again
     #[command(subcommand)]
     Trust(cmd::trust::Verb),

@@ -16,6 +16,9 @@ use args::{Cli, Verb};
 use exit::{Exit, Failure};
 
 fn main() -> ExitCode {
+    if let Some(status) = cmd::run::become_command(std::env::args_os()) {
+        return status.into();
+    }
     let cli = match args::parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -58,7 +61,6 @@ fn run(cli: Cli) -> Result<(), Stop> {
         Verb::Demo(args) => cmd::demo::run(&args, color)?,
         Verb::Serve(args) => cmd::serve::run(args, color)?,
         Verb::Run(args) => return status(cmd::run::run(args, color)?),
-        Verb::RunCommand(args) => return status(cmd::run::become_command(&args)),
         Verb::Trust(verb) => cmd::trust::run(verb)?,
         Verb::Wait(args) => cmd::wait::wait(&args)?,
         Verb::Healthcheck(args) => cmd::wait::healthcheck(&args)?,

@@ -45,10 +45,10 @@ enum Elsewhere {
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Use the service at this URL instead of starting one
-    #[arg(long, value_name = "URL", conflicts_with_all = ["seed", "profile", "managed_identity", "private_issuers", "data"])]
+    #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// Ready file of a service to use: it names URL, tenant and CA
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "profile", "managed_identity", "private_issuers", "data"])]
+    #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
     /// File with the CA of that service (PEM) [default: that of ./countersign-data, if it is there]
     #[arg(long, value_name = "FILE")]
@@ -63,7 +63,7 @@ pub struct Args {
     #[arg(long)]
     authority_host: bool,
     /// Give the command a network of its own, in which Microsoft's host names lead to the service without a proxy (Linux)
-    #[arg(long, conflicts_with_all = ["url", "ready_file"])]
+    #[arg(long)]
     isolate: bool,
     /// File with tenants and applications to create (YAML, JSON, JSON Lines)
     #[arg(long, value_name = "FILE", help_heading = SETTINGS_HEADING)]
@@ -88,14 +88,41 @@ pub struct Args {
     command: Vec<OsString>,
 }
 
+impl Args {
+    /// What does not go together. Some may come from variables, so the messages name those too.
+    fn judge(&self) -> Result<(), Failure> {
+        let usage = |message: String| Err(Failure::new(Exit::Usage, message));
+        if self.isolate && self.others == Elsewhere::Pass {
+            return usage(
+                "--others pass cannot be used with --isolate: nothing but this machine is reached from a network of its own"
+                    .to_owned(),
+            );
+        }
+        let elsewhere = match (&self.url, &self.ready_file) {
+            (Some(_), _) => "--url (or COUNTERSIGN_URL)",
+            (None, Some(_)) => "--ready-file (or COUNTERSIGN_READY_FILE)",
+            (None, None) => return Ok(()),
+        };
+        let own = [
+            ("--isolate", self.isolate),
+            ("--seed", self.seed.is_some()),
+            ("--profile", self.profile.is_some()),
+            ("--managed-identity", !self.managed_identity.is_empty()),
+            ("--private-issuers", self.private_issuers.is_some()),
+            ("--data", self.data.is_some()),
+        ];
+        match own.into_iter().find(|(_, given)| *given) {
+            Some((flag, _)) => usage(format!(
+                "{elsewhere} names a service that runs already, {flag} is for one that is started: leave one of them out"
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Runs the command; gives its status.
 pub fn run(args: Args, color: Color) -> Result<u8, Failure> {
-    if args.isolate && args.others == Elsewhere::Pass {
-        return Err(Failure::new(
-            Exit::Usage,
-            "--others pass cannot be used with --isolate: nothing but this machine is reached from a network of its own",
-        ));
-    }
+    args.judge()?;
     start_logging(color);
     match args.stage.clone() {
         Some(stage) => serve_watched(args, &stage),
@@ -115,8 +142,8 @@ fn failed(doing: &str, cause: impl std::fmt::Display) -> Failure {
 /// The outer process: owns the folder, starts the inner one, and cleans up if that one is killed.
 fn watch() -> Result<u8, Failure> {
     let mut supervisor = Supervisor::new(None).map_err(|e| failed("signals cannot be taken", e))?;
-    files::remove_abandoned();
     let folder = Folder::make()?;
+    files::remove_abandoned(folder.path());
     let mut stage = OsString::from(format!("{}:", std::process::id()));
     stage.push(folder.path());
     let inner = supervise::start_again(&stage).map_err(|e| failed("the service cannot be started", e))?;
@@ -231,19 +258,16 @@ fn cannot_be_run(command: &[OsString], cause: &std::io::Error) -> u8 {
     if cause.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 }
 }
 
-/// Arguments of the step between `run` and its command.
-#[derive(Debug, clap::Args)]
-pub struct Bound {
-    /// The process that must live for the command to live
-    parent: u32,
-    /// The command and its arguments
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
-    command: Vec<OsString>,
-}
-
-/// Becomes the command, so bound to the process that serves that it ends with it, whatever ends that one.
-pub fn become_command(args: &Bound) -> u8 {
-    cannot_be_run(&args.command, &supervise::become_command(args.parent, &args.command))
+/// Becomes the command, if this process was started for that: so bound to the process that serves that it ends with it,
+/// whatever ends that one. Gives a status only if the command cannot be run.
+pub fn become_command(mut arguments: impl Iterator<Item = OsString>) -> Option<u8> {
+    let (step, parent) = (arguments.nth(1)?, arguments.next());
+    if step != supervise::STEP {
+        return None;
+    }
+    let parent = parent.and_then(|p| p.to_str()?.parse().ok()).unwrap_or_default();
+    let command: Vec<OsString> = arguments.collect();
+    Some(cannot_be_run(&command, &supervise::become_command(parent, &command)))
 }
 
 /// What becomes of hosts that are not answered for.

@@ -39,7 +39,15 @@ impl Folder {
     /// Makes one, for this user alone.
     pub fn make() -> Result<Self, Failure> {
         let failed = |e| Failure::new(Exit::Unreadable, format!("a temporary folder cannot be made: {e}"));
-        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir().map_err(failed)?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(PREFIX);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            // Programs run what is in it, so nobody else may write there, whatever the umask.
+            builder.permissions(std::fs::Permissions::from_mode(0o700));
+        }
+        let folder = builder.tempdir().map_err(failed)?;
         // Locked before it gets its name, so that nobody takes it for abandoned.
         let early = folder.path().join("lock.early");
         let held = File::create_new(&early).map_err(failed)?;
@@ -61,13 +69,14 @@ pub fn hold(folder: &Path) -> Option<File> {
     Some(held)
 }
 
-/// Removes folders of this user's runs all of whose processes were killed at once, so that nobody could clean up.
-pub fn remove_abandoned() {
-    let Ok(entries) = std::fs::read_dir(std::env::temp_dir()) else { return };
+/// Removes folders beside this one, of the same user's runs, all of whose processes were killed at once, so that nobody could
+/// clean up.
+pub fn remove_abandoned(beside: &Path) {
+    let Some(entries) = beside.parent().and_then(|p| std::fs::read_dir(p).ok()) else { return };
     for entry in entries.filter_map(Result::ok) {
-        let ours = entry.file_name().to_str().is_some_and(|n| n.starts_with(PREFIX));
-        // A link is no folder here, and leads nowhere.
-        if !ours || !entry.file_type().is_ok_and(|t| t.is_dir()) {
+        let named = entry.file_name().to_str().is_some_and(|n| n.starts_with(PREFIX));
+        // A link is no folder here. What belongs to somebody else may hold anything, and is none of our business.
+        if !named || !entry.file_type().is_ok_and(|t| t.is_dir()) || !same_owner(&entry.path(), beside) {
             continue;
         }
         let Ok(lock) = File::open(entry.path().join(LOCK)) else { continue };
@@ -75,6 +84,19 @@ pub fn remove_abandoned() {
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
+}
+
+#[cfg(unix)]
+fn same_owner(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let owner = |path: &Path| std::fs::symlink_metadata(path).map(|m| m.uid()).ok();
+    owner(a).is_some() && owner(a) == owner(b)
+}
+
+/// Elsewhere each user has a temporary folder of their own.
+#[cfg(not(unix))]
+fn same_owner(_a: &Path, _b: &Path) -> bool {
+    true
 }
 
 /// Writes a file of the run.
@@ -161,15 +183,16 @@ mod tests {
         let folder = Folder::make().unwrap();
         let path = folder.path().to_owned();
         let held = hold(&path).unwrap();
-        remove_abandoned();
+        let other = Folder::make().unwrap();
+        remove_abandoned(other.path());
         assert!(path.is_dir());
         drop(held);
         // As if its process had been killed: the folder stays, the lock does not.
         let Folder { _held, folder } = folder;
         let kept = folder.keep();
         drop(_held);
-        remove_abandoned();
-        assert!(!kept.exists());
+        remove_abandoned(other.path());
+        assert!(!kept.exists() && other.path().is_dir());
     }
 
     #[test]

@@ -23,6 +23,9 @@ use signal_hook::low_level::siginfo::Cause;
 /// Whether a second process watches over the one that serves.
 pub const WATCHES: bool = true;
 
+/// First argument of the step between the process that serves and its command. No verb: nobody should find it.
+pub const STEP: &str = "become-command-of";
+
 /// Processes that a child left behind get this long after SIGTERM.
 const GRACE: Duration = Duration::from_millis(1_500);
 /// How long SIGKILL is repeated; a process of another user may not be ours to end.
@@ -179,7 +182,7 @@ pub fn read_stage(stage: &OsString) -> Option<(Pid, PathBuf)> {
 /// What the system said.
 pub fn bound(command: &[OsString]) -> io::Result<Command> {
     let mut out = Command::new(std::env::current_exe()?);
-    out.args(["run-command", &std::process::id().to_string(), "--"]).args(command);
+    out.args([STEP, &std::process::id().to_string()]).args(command);
     Ok(out)
 }
 

@@ -10,6 +10,9 @@ use std::process::{Child, Command};
 /// Whether a second process watches over the one that serves.
 pub const WATCHES: bool = false;
 
+/// There is no step between here.
+pub const STEP: &str = "";
+
 /// Nothing has to be kept.
 pub struct Supervisor;
 
@@ -19,6 +22,7 @@ pub enum Ended {
     /// The child ended with this status, as a shell counts it.
     Child(u8),
     /// The process above has died; never here.
+    #[expect(dead_code, reason = "made where a second process watches")]
     Orphaned,
 }
 
