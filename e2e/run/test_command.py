@@ -1,6 +1,7 @@
 """`run` as a wrapper: statuses, signals, what others see of the network, and that nothing is left behind."""
 
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -70,6 +71,33 @@ def test_a_signal_that_ends_the_command(wrapper, tmp_path):
     started.send_signal(signal.SIGTERM)
     started.communicate(timeout=20)
     assert started.returncode == 143
+
+
+COUNTS = """
+import os, signal, sys, time
+seen = []
+signal.signal(signal.SIGINT, lambda *_: seen.append(1))
+with open(sys.argv[1], "w") as out:
+    out.write("up\\n")
+# Long enough for a second one that somebody handed on.
+while not seen:
+    time.sleep(0.05)
+time.sleep(0.5)
+sys.exit(20 + len(seen))
+"""
+
+
+def test_the_terminals_interrupt_comes_once(wrapper, tmp_path):
+    """The terminal sends it to the whole foreground group; handed on, it would come twice, and programs take that for "now"."""
+    child, terminal = pty.fork()
+    if child == 0:
+        line = wrapper.line("--", sys.executable, "-c", COUNTS, str(tmp_path / "up"))
+        os.execve(line[0], line, wrapper.environment())
+    wait_for(tmp_path / "up")
+    os.write(terminal, b"\x03")
+    _, status = os.waitpid(child, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 21
 
 
 # A child, a grandchild, and one that left its session, as daemons do, and ignores SIGTERM.

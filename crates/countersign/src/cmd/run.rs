@@ -43,6 +43,11 @@ enum Elsewhere {
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "countersign run [OPTIONS] -- <CMD>...",
+    after_help = "Status: the command's own, 128 + n when signal n ended it, 127 and 126 when it cannot be run.\n\
+                  Example: countersign run --seed apps.yaml -- pytest"
+)]
 pub struct Args {
     /// Use the service at this URL instead of starting one
     #[arg(long, value_name = "URL")]

@@ -290,3 +290,54 @@ fn refresh(command: &[&str]) -> Result<Option<String>, Failure> {
     let words = String::from_utf8_lossy(&output.stderr);
     Err(failed(format!("{}: {}", output.status, crate::output::printable(words.trim()))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static WORKS: System = System { folder: "", ending: "crt", links: None, refresh: &["true"] };
+    static FAILS: System = System { folder: "", ending: "crt", links: None, refresh: &["false"] };
+
+    fn ca() -> Certificate {
+        let mut params = rcgen::CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = rcgen::KeyPair::generate().unwrap();
+        Certificate::from_der(params.self_signed(&key).unwrap().der()).unwrap()
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut out: Vec<String> =
+            std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        out.sort();
+        out
+    }
+
+    #[test]
+    fn a_system_that_does_not_read_it_keeps_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = |kind| Store { folder: folder.path().to_owned(), ending: "crt", kind: Kind::System(kind) };
+        let ca = ca();
+        let failure = store(&FAILS).install(&ca).err().unwrap();
+        assert!(failure.message.starts_with("`false` failed"), "{}", failure.message);
+        assert!(names(folder.path()).is_empty(), "a second try must not take it for done");
+        assert!(store(&WORKS).install(&ca).unwrap().changed);
+        assert!(!store(&WORKS).install(&ca).unwrap().changed);
+        assert_eq!(names(folder.path()), [format!("countersign-{}.crt", encode_hex_lower(ca.sha256()))]);
+    }
+
+    #[test]
+    fn what_only_looks_like_ours_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store { folder: folder.path().to_owned(), ending: "crt", kind: Kind::System(&WORKS) };
+        let (one, other) = (ca(), ca());
+        store.install(&one).unwrap();
+        // Another certificate under a name of ours, and ours with one more behind it.
+        std::fs::write(store.path(&other), super::super::pem(&one)).unwrap();
+        let third = ca();
+        std::fs::write(store.path(&third), super::super::pem(&third) + &super::super::pem(&one)).unwrap();
+        let done = store.uninstall(None).unwrap();
+        assert!(done.changed && done.lines.len() == 2, "{:?}", done.lines);
+        assert_eq!(names(folder.path()).len(), 2);
+        assert!(!store.uninstall(Some(&other)).unwrap().changed && !store.uninstall(Some(&third)).unwrap().changed);
+    }
+}
