@@ -124,23 +124,25 @@ def test_what_is_no_ca_is_refused(service, cast, tmp_path):
     assert not (tmp_path / "store").exists()
 
 
-def in_own_mounts(tmp_path, script: str) -> subprocess.CompletedProcess:
-    """Runs a script as root of its own mounts, where the system's store is a copy."""
-    certs, local = tmp_path / "certs", tmp_path / "local"
-    shutil.copytree("/etc/ssl/certs", certs, symlinks=True)
-    shutil.copytree(CA_FOLDER, local, symlinks=True)
-    prepare = f"set -e\nmount --bind {certs} /etc/ssl/certs; mount --bind {local} {CA_FOLDER}\n"
+def in_own_mounts(script: str) -> subprocess.CompletedProcess:
+    """Runs a script as root of its own mounts: what it lays over the system is seen by nobody else, and gone with it."""
     ways = (["unshare", "--mount"], ["unshare", "--map-root-user", "--mount"])
     way = next((way for way in ways if subprocess.run([*way, "true"], capture_output=True).returncode == 0), None)
     assert way, "neither root nor a user namespace: the system's store cannot be tried without touching it"
-    return subprocess.run([*way, "sh", "-c", prepare + script], env=without_cas(), capture_output=True, text=True, timeout=120)
+    line = [*way, "sh", "-c", f"set -e\n{script}"]
+    return subprocess.run(line, env=without_cas(), capture_output=True, text=True, timeout=120)
 
 
 def test_the_systems_store(service, tmp_path):
     assert CA_FOLDER.is_dir(), "Debian's ca-certificates is what this suite runs on"
     before = {path: sorted(p.name for p in Path(path).iterdir()) for path in ("/etc/ssl/certs", str(CA_FOLDER))}
     program, ca = binary(), service.ca_file
+    certs, local = tmp_path / "certs", tmp_path / "local"
+    shutil.copytree("/etc/ssl/certs", certs, symlinks=True)
+    shutil.copytree(CA_FOLDER, local, symlinks=True)
     script = f"""
+        mount --bind {certs} /etc/ssl/certs
+        mount --bind {local} {CA_FOLDER}
         state() {{ ls -l --time-style=+ /etc/ssl/certs | cut -d' ' -f5-; sha256sum /etc/ssl/certs/ca-certificates.crt; }}
         trusted() {{ curl -sS --fail {service.url}/livez; }}
         # Once before: what follows is compared with what the system's own commands make of this system.
@@ -156,7 +158,7 @@ def test_the_systems_store(service, tmp_path):
         state > {tmp_path}/after
         {program} trust uninstall --ca-file {ca}
     """
-    done = in_own_mounts(tmp_path, script)
+    done = in_own_mounts(script)
     assert done.returncode == 0, (done.stdout, done.stderr)
     for line in ["wrote /usr/local/share/ca-certificates/countersign-", "ran update-ca-certificates\n", "is there already"]:
         assert line in done.stdout, done.stdout
@@ -165,3 +167,36 @@ def test_the_systems_store(service, tmp_path):
     assert names(tmp_path / "local") == before[str(CA_FOLDER)]
     assert (tmp_path / "before").read_text() == (tmp_path / "after").read_text(), "the store is as it was"
     assert before == {path: sorted(p.name for p in Path(path).iterdir()) for path in before}, "this machine's own was not touched"
+
+
+def test_the_layout_of_fedora(service, tmp_path):
+    """Fedora's folder of anchors, with a stand-in for its command that makes one bundle of them, as that one does."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    tool = tools / "update-ca-trust"
+    tool.write_text(
+        "#!/bin/sh\n"
+        '[ "$*" = extract ] || exit 9\n'
+        f"cat /etc/pki/ca-trust/source/anchors/*.pem > {tmp_path}/bundle 2>/dev/null || : > {tmp_path}/bundle\n"
+    )
+    tool.chmod(0o755)
+    program, ca = binary(), service.ca_file
+    done = in_own_mounts(
+        f"""
+        mkdir -p {tmp_path}/etc/pki/ca-trust/source/anchors
+        cp -a /etc/ld.so.cache /etc/alternatives {tmp_path}/etc
+        mount --bind {tmp_path}/etc /etc
+        # Debian's folder is not there.
+        mount -t tmpfs none /usr/local/share
+        export PATH={tools}:$PATH
+        {program} trust install --ca-file {ca}
+        ls /etc/pki/ca-trust/source/anchors
+        curl -sS --fail --cacert {tmp_path}/bundle {service.url}/livez
+        {program} trust uninstall --ca-file {ca}
+        test ! -s {tmp_path}/bundle
+        test -z "$(ls -A /etc/pki/ca-trust/source/anchors)"
+        """
+    )
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    assert "wrote /etc/pki/ca-trust/source/anchors/countersign-" in done.stdout
+    assert done.stdout.count("ran update-ca-trust extract\n") == 2
