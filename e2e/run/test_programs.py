@@ -168,10 +168,24 @@ def test_isolated_programs_need_no_variable(wrapper, cast):
     assert done.returncode in (6, 7), (done.returncode, done.stderr)
 
 
+def test_isolation_where_it_is_forbidden(wrapper):
+    """A system that lets nobody make a network (here: a user namespace with that limit) is said so; nothing is started."""
+    limit = "echo 0 > /proc/sys/user/max_net_namespaces && "
+    forbidding = ["unshare", "--map-root-user", "sh", "-c"]
+    if subprocess.run([*forbidding, f"{limit} ! unshare --net true"], capture_output=True).returncode != 0:
+        # Then user namespaces themselves are forbidden, and the test above has seen what is said.
+        assert subprocess.run(["unshare", "--user", "true"], capture_output=True).returncode != 0
+        return
+    line = wrapper.line("--isolate", "--", "sh", "-c", "echo started")
+    done = subprocess.run(
+        [*forbidding, f'{limit} exec "$@"', "sh", *line], env=wrapper.environment(), capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, done.stdout) == (2, ""), (done.returncode, done.stdout, done.stderr)
+    assert "--isolate: namespaces" in done.stderr and "without --isolate a proxy is used instead" in done.stderr
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else to try it without rights")
 def test_isolation_without_root(cast):
-    if not isolation_is_allowed():
-        return
     tool = shutil.which("setpriv")
     assert tool, "util-linux's setpriv is part of every Debian"
     with_own_folder = Path("/tmp") / f"countersign-e2e-nobody-{os.getpid()}"
