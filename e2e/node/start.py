@@ -41,7 +41,9 @@ def main(command: list[str]) -> int:
         }
         path = Path(folder) / "facts.json"
         path.write_text(json.dumps(facts))
-        environment = clean_environment(E2E_FACTS=str(path), NODE_EXTRA_CA_CERTS=service.ca_file)
+        environment = clean_environment(
+            E2E_FACTS=str(path), NODE_EXTRA_CA_CERTS=service.ca_file, E2E_PYTHON=sys.executable
+        )
         try:
             return subprocess.run(command, env=environment, check=False).returncode
         finally:

@@ -29,7 +29,7 @@ fn section(out: &mut String, body: &str) {
             close(out, &mut in_list);
             in_block = !in_block;
             if in_block {
-                let _ = write!(out, "<pre data-kind=\"{}\"><code>", escape(info.trim()));
+                let _ = write!(out, "<pre data-kind=\"{}\" tabindex=\"0\"><code>", escape(info.trim()));
             } else {
                 out.push_str("</code></pre>\n");
             }

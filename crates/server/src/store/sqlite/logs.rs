@@ -84,6 +84,11 @@ impl Journal for SqliteStore {
                 "SELECT record FROM sign_ins WHERE tenant_id = ?1 AND (time, id) < (?2, ?3) AND time >= ?4 \
                  AND ?5 IS NULL AND (?6 IS NULL OR correlation_id = ?6) ORDER BY time DESC, id DESC LIMIT ?7"
             }
+            (None, true) if query.correlation_id.is_some() => {
+                "SELECT record FROM sign_ins INDEXED BY sign_ins_refused_by_correlation WHERE error_code <> 0 \
+                 AND tenant_id = ?1 AND correlation_id = ?6 AND (time, id) < (?2, ?3) AND time >= ?4 AND ?5 IS NULL \
+                 ORDER BY time DESC, id DESC LIMIT ?7"
+            }
             (None, true) => {
                 "SELECT record FROM sign_ins INDEXED BY sign_ins_refused WHERE error_code <> 0 AND tenant_id = ?1 \
                  AND (time, id) < (?2, ?3) AND time >= ?4 AND ?5 IS NULL AND (?6 IS NULL OR correlation_id = ?6) \
