@@ -38,7 +38,10 @@ struct Plan {
 /// # Errors
 /// When the service fails, an answer is wrong, or the ratio stays under the goal.
 pub fn run(arguments: &[String]) -> Result<()> {
-    let (which, rest) = arguments.split_first().context("bench what? `cargo xtask bench token`")?;
+    let (which, rest) = arguments.split_first().context("bench what? `cargo xtask bench token|portal`")?;
+    if which == "portal" {
+        return portal(rest);
+    }
     ensure!(which == "token", "there is no benchmark `{which}`; `cargo xtask bench token`");
     let mut plan = Plan {
         applications: 10_000,
@@ -67,6 +70,25 @@ pub fn run(arguments: &[String]) -> Result<()> {
     }
     process::run(process::cargo().args(["build", "--release", "--locked", "--package", "countersign"]))?;
     token(&plan)
+}
+
+/// Pages over 100,000 applications and 1,000,000 log rows, judged by their limits; `--short` looks at answers alone.
+fn portal(rest: &[String]) -> Result<()> {
+    let sizes: &[&str] = match rest {
+        [] => &["--judge"],
+        [short] if short == "--short" => &["--applications", "2000", "--rows", "20000"],
+        _ => bail!("bench portal takes `--short`, nothing else"),
+    };
+    process::run(process::cargo().args(["build", "--release", "--locked", "--package", "countersign"]))?;
+    let python = crate::needs::tools()?.python;
+    process::run(
+        std::process::Command::new(python)
+            .arg("scale.py")
+            .args(sizes)
+            .current_dir(process::root().join("e2e/portal"))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("COUNTERSIGN_BIN", crate::test::binary()),
+    )
 }
 
 fn token(plan: &Plan) -> Result<()> {

@@ -26,6 +26,7 @@ cargo xtask TASK
   docs                     the API documentation, warnings are errors
   fuzz [--seconds N] [T…]  the fuzz targets, each for N seconds (20); needs a nightly toolchain and cargo-fuzz
   bench token [--short]    tokens per CPU-second of the service
+  bench portal [--short]   time of every page over 100,000 applications and 1,000,000 log rows
   wasm [--test]            the doctor for browsers: module and page; --test compares it with the native program (Node)
 ";
 

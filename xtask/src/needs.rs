@@ -15,6 +15,9 @@ use crate::{cache, process};
 const PYTHON: (u32, u32) = (3, 10);
 const NODE: u32 = 20;
 
+/// The browser of the portal's tests, as Debian installs it.
+const CHROMIUM: &str = "/usr/bin/chromium";
+
 /// Programs and folders the suites are run with.
 pub struct Tools {
     /// The Python of the pinned environment.
@@ -51,6 +54,9 @@ fn missing_packages() -> Vec<&'static str> {
             missing.push("python3-venv")
         }
         Some(_) => {}
+    }
+    if !Path::new(CHROMIUM).exists() {
+        missing.push("chromium");
     }
     if process::output("npm", &["--version"]).is_none() {
         missing.extend(["nodejs", "npm"]);
@@ -133,6 +139,11 @@ fn node() -> Result<PathBuf> {
         "node is {}, the pinned packages need {NODE} or later, and npm carries none for this machine: install Node {NODE} or later",
         version.map_or("missing".to_owned(), |version| version.to_string())
     )
+}
+
+/// The folder that holds what drives the browser.
+pub fn portal_modules() -> Result<PathBuf> {
+    npm_install("portal-modules", "e2e/portal")
 }
 
 fn modules() -> Result<PathBuf> {

@@ -13,7 +13,7 @@ use crate::process;
 use crate::tally::{Count, Runner, Tally};
 
 /// Steps in order. A step may be asked for by name; `build` comes before all that run the binary.
-const STEPS: [&str; 8] = ["rust", "build", "http", "sdk", "run", "kill", "cases", "bench"];
+const STEPS: [&str; 9] = ["rust", "build", "http", "sdk", "run", "portal", "kill", "cases", "bench"];
 
 /// Runs the steps that the arguments name, all without arguments.
 ///
@@ -47,6 +47,12 @@ pub fn run(arguments: &[String]) -> Result<()> {
                 let mut command = pytest(&tools, &["run"]);
                 command.env("NODE", &tools.node).env("NODE_MODULES_FOLDER", &tools.modules);
                 suite(&mut tally, "run and trust", Runner::Pytest, &mut command);
+            }
+            "portal" => {
+                suite(&mut tally, "portal in Chromium", Runner::Node, &mut portal(&tools)?);
+                let mut pages = Command::new(&tools.python);
+                pages.arg("scale.py").args(["--applications", "2000", "--rows", "20000"]);
+                suite(&mut tally, "portal over a filled store", Runner::Status, in_portal(&mut pages));
             }
             "kill" => suite(&mut tally, "kill -9", Runner::Pytest, &mut pytest(&tools, &["kill"])),
             "cases" => cases(&mut tally, &tools),
@@ -115,6 +121,25 @@ fn node(tools: &Tools) -> Result<Command> {
     Ok(command)
 }
 
+/// The portal's browser tests. Attacks come last: one of them makes this address wait.
+fn portal(tools: &Tools) -> Result<Command> {
+    let mut command = Command::new(&tools.python);
+    command
+        .arg("../node/start.py")
+        .arg(&tools.node)
+        .args(["--test", "--test-reporter=spec", "--test-concurrency=1", "pages.test.mjs", "attacks.test.mjs"])
+        .env("PORTAL_MODULES_FOLDER", needs::portal_modules()?);
+    in_portal(&mut command);
+    Ok(command)
+}
+
+fn in_portal(command: &mut Command) -> &mut Command {
+    command
+        .current_dir(process::root().join("e2e/portal"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("COUNTERSIGN_BIN", binary())
+}
+
 /// The worked cases for the doctor, where a checkout has them beside it. The repository's own cases run under `cargo test`.
 fn cases(tally: &mut Tally, tools: &Tools) {
     let folder = process::root().join("../shared/cases/doctor");
@@ -157,6 +182,6 @@ fn bench() -> Result<Command> {
 }
 
 /// The released program.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     process::target().join("release/countersign")
 }
