@@ -275,4 +275,6 @@ test("guessing the token is slowed down", async () => {
   assert.equal(late.status, 429, "also with the right token");
   assert.ok(Number(late.headers["retry-after"]) > 0);
   assert.equal((await ask("/portal/", { headers: { cookie: mine.cookie } })).status, 200, "who is in stays in");
+  await new Promise((resolve) => setTimeout(resolve, Number(late.headers["retry-after"]) * 1000));
+  assert.equal((await guess(token)).status, 303, "and after the wait the right token is taken");
 });
