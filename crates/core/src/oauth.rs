@@ -46,7 +46,8 @@ impl OauthError {
     }
 }
 
-/// The OAuth error of a reason. Pairings that no full record shows are inferred from the code's documentation.
+/// The OAuth error of a reason. A whole recorded answer shows it for the codes of
+/// [`STATUS_SEEN`](crate::entra::refusals::STATUS_SEEN) only; every other pairing is inferred from the code's documentation.
 pub fn error(reason: &Reason) -> OauthError {
     use OauthError as E;
     match reason {
@@ -59,6 +60,10 @@ pub fn error(reason: &Reason) -> OauthError {
         | Reason::TenantUnknown { .. }
         | Reason::TenantShared { .. }
         | Reason::TenantNotNamed
+        // Neither `error` nor status of a tenant restriction is on record.
+        | Reason::TenantRestricted { .. }
+        // Public reports name invalid_request beside the number.
+        | Reason::ResourceIsClient { .. }
         | Reason::CredentialTwice
         | Reason::BasicMalformed
         | Reason::BasicOtherClient
@@ -74,9 +79,10 @@ pub fn error(reason: &Reason) -> OauthError {
         | Reason::KeyUnusable { .. }
         | Reason::FederatedIssuerUnreachable => E::InvalidRequest,
         Reason::GrantTypeUnsupported { .. } => E::UnsupportedGrantType,
-        Reason::ScopeNotDefault { .. } | Reason::ScopeMalformed { .. } | Reason::ScopeManyResources { .. } => {
-            E::InvalidScope
-        }
+        Reason::ScopeNotDefault { .. }
+        | Reason::ScopeMalformed { .. }
+        | Reason::ScopeNoResource { .. }
+        | Reason::ScopeManyResources { .. } => E::InvalidScope,
         Reason::ClientUnknown { .. } | Reason::ClientDisabled { .. } => E::UnauthorizedClient,
         Reason::ResourceUnknown { .. } | Reason::ResourceDisabled { .. } => E::InvalidResource,
         Reason::RoleRequired { .. } => E::InvalidGrant,
@@ -106,6 +112,9 @@ pub fn error(reason: &Reason) -> OauthError {
         | Reason::FederatedIssuer { .. }
         | Reason::FederatedSubject { .. }
         | Reason::FederatedAudience { .. }
+        // `error` of these two is not on record; their neighbours 700211 to 700213 have this one.
+        | Reason::FederatedIssuerForbidden { .. }
+        | Reason::FederatedUserToken
         | Reason::FederatedKeyNotFound { .. }
         | Reason::FederatedSignatureWrong => E::InvalidClient,
     }

@@ -84,6 +84,11 @@ pub enum Reason {
         /// As received.
         received: String,
     },
+    /// A scope whose resource is neither a URI nor a GUID, so that it names none.
+    ScopeNoResource {
+        /// As received.
+        received: String,
+    },
     /// Scopes of more than one resource.
     ScopeManyResources {
         /// As received.
@@ -110,6 +115,11 @@ pub enum Reason {
     },
     /// `organizations`: nothing says which tenant is meant.
     TenantNotNamed,
+    /// A proxy on the way says that this tenant must not be used from its network.
+    TenantRestricted {
+        /// Display name of the tenant.
+        tenant: String,
+    },
 
     // The credential.
     /// Neither assertion nor secret.
@@ -357,6 +367,15 @@ pub enum Reason {
         /// `aud`
         received: String,
     },
+    /// A federated credential trusts the issuer, which is Entra ID itself, for another tenant or in another cloud.
+    FederatedIssuerForbidden {
+        /// `iss`
+        received: String,
+        /// The issuer is of another cloud.
+        other_cloud: bool,
+    },
+    /// Entra ID issued the token, and to a user.
+    FederatedUserToken,
     /// The issuer's keys have none with the token's `kid` or `x5t`.
     FederatedKeyNotFound {
         /// The identifier as received.
@@ -381,6 +400,13 @@ pub enum Reason {
     ResourceDisabled {
         /// As received.
         received: String,
+    },
+    /// At v1.0 the client names itself as the resource, by URI.
+    ResourceIsClient {
+        /// The client.
+        app_id: String,
+        /// Its display name.
+        name: String,
     },
     /// The resource demands an app role and the client holds none.
     RoleRequired {

@@ -76,6 +76,9 @@ pub struct TokenRequest {
     pub query: Vec<Parameter>,
     /// `Authorization: Basic`; `Err` when the header is there but cannot be read.
     pub basic: Option<Result<BasicCredentials, MalformedBasic>>,
+    /// Tenants that a proxy on the way permits, by id or domain (`Restrict-Access-To-Tenants`, Microsoft's tenant
+    /// restrictions); `None` without that header.
+    pub permitted_tenants: Option<Vec<String>>,
 }
 
 /// An `Authorization: Basic` header that is no base64 of `id:secret`.
@@ -100,6 +103,7 @@ impl TokenRequest {
             parameters,
             query: read_form(query).0,
             basic: authorization.and_then(read_basic),
+            permitted_tenants: None,
         }
     }
 

@@ -19,9 +19,35 @@ pub fn credential_matches(facts: &Facts<'_>) -> Outcome {
         });
     }
     match matching(jwt, &client.federated_credentials) {
-        Ok(_) => Outcome::Pass,
+        Ok(matched) => match forbidden(facts, jwt, &matched.issuer) {
+            Some(reason) => Outcome::Refuse(reason),
+            None => Outcome::Pass,
+        },
         Err(reason) => Outcome::Refuse(reason),
     }
+}
+
+/// Hosts of Entra ID's issuers: its own cloud first, then those that AADSTS700238 was recorded for.
+const ENTRA_HOSTS: [&str; 2] = ["https://login.microsoftonline.com/", "https://sts.windows.net/"];
+const OTHER_CLOUDS: [&str; 3] =
+    ["https://login.microsoftonline.us/", "https://login.partner.microsoftonline.cn/", "https://sts.chinacloudapi.cn/"];
+
+/// What Entra ID adds for tokens of its own: only this tenant's, and only those of applications and managed identities.
+fn forbidden(facts: &Facts<'_>, jwt: &UnverifiedJwt, issuer: &str) -> Option<Reason> {
+    let received = || issuer.to_owned();
+    if OTHER_CLOUDS.iter().any(|host| issuer.starts_with(host)) {
+        return Some(Reason::FederatedIssuerForbidden { received: received(), other_cloud: true });
+    }
+    let ours = facts.authority.and_then(|a| a.split(issuer)).map(|url| url.tenant);
+    let entra =
+        || ENTRA_HOSTS.iter().find_map(|host| issuer.strip_prefix(host)).and_then(|rest| rest.split('/').next());
+    let issuing = ours.or_else(entra)?;
+    let Lookup::Found(tenant) = facts.tenant else { return None };
+    if !tenant.is_named(issuing) {
+        return Some(Reason::FederatedIssuerForbidden { received: received(), other_cloud: false });
+    }
+    // `scp` is what a user delegated; an app-only token never has it (access token claims reference).
+    jwt.claims.has("scp").then_some(Reason::FederatedUserToken)
 }
 
 /// The federated credential that a token matches.

@@ -81,6 +81,7 @@ pub static CHECKS: &[Check] = &[
     check("grant-type", Stage::Request, request_form::grant_type),
     check("client-id-present", Stage::Request, request_form::client_id_present),
     check("tenant-known", Stage::Request, tenant::tenant_known),
+    check("tenant-permitted", Stage::Request, tenant::permitted),
     check("scope-form", Stage::Request, request_form::scope_form),
     check("one-credential", Stage::Request, credential::one_credential),
     check("assertion-type", Stage::Request, credential::assertion_type),
@@ -113,6 +114,7 @@ pub static CHECKS: &[Check] = &[
     check("subject-is-issuer", Stage::Claims, identity::subject_is_issuer),
     check("service-principal", Stage::Client, client::service_principal),
     check("resource-known", Stage::Resource, resource::known),
+    check("resource-not-itself", Stage::Resource, resource::not_itself),
     check("role-held", Stage::Resource, resource::role_held),
 ];
 

@@ -1,5 +1,6 @@
 //! The parameters of a client-credentials request (RFC 6749 §3.2, §4.4.2; Entra's scope rules).
 
+use crate::authority::is_guid;
 use crate::checks::Outcome;
 use crate::facts::{Facts, Needed};
 use crate::reason::Reason;
@@ -65,6 +66,9 @@ pub fn scope_form(facts: &Facts<'_>) -> Outcome {
     };
     if resource.is_empty() {
         return Outcome::Refuse(Reason::ScopeMalformed { received: received() });
+    }
+    if !is_guid(resource) && !resource.contains(':') {
+        return Outcome::Refuse(Reason::ScopeNoResource { received: received() });
     }
     match scopes[1..].iter().find(|s| resource_of_scope(s) != Some(resource)) {
         Some(other) if resource_of_scope(other).is_none() => {

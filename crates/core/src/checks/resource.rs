@@ -1,5 +1,6 @@
 //! The resource that the token is for, and the roles that the client holds there.
 
+use crate::authority::is_guid;
 use crate::checks::Outcome;
 use crate::checks::request_form::resource_of_scope;
 use crate::facts::{Facts, Lookup, Needed};
@@ -29,6 +30,21 @@ pub fn known(facts: &Facts<'_>) -> Outcome {
         }),
         Lookup::NotGiven => Outcome::Undecided(Needed::TokenRequest),
     }
+}
+
+/// At v1.0 a client that asks for a token for itself names itself by GUID (AADSTS90009, documented for v1.0 alone).
+pub fn not_itself(facts: &Facts<'_>) -> Outcome {
+    let Some(request) = facts.request else { return Outcome::Undecided(Needed::TokenRequest) };
+    let (Lookup::Found(resource), Some(client), EndpointVersion::V1) =
+        (facts.resource, facts.client(), request.version)
+    else {
+        return Outcome::NotApplicable;
+    };
+    let by_uri = requested(request).is_some_and(|r| !is_guid(r));
+    Outcome::refuse_if(by_uri && resource.app_id.eq_ignore_ascii_case(&client.app_id), || Reason::ResourceIsClient {
+        app_id: client.app_id.clone(),
+        name: client.display_name.clone(),
+    })
 }
 
 /// A resource that requires assignment gets only clients with an app role (AADSTS501051).

@@ -27,3 +27,11 @@ pub fn tenant_known(facts: &Facts<'_>) -> Outcome {
         },
     }
 }
+
+/// The tenant is one that the network on the way permits (`Restrict-Access-To-Tenants`, set by a proxy; AADSTS500021).
+pub fn permitted(facts: &Facts<'_>) -> Outcome {
+    let (Some(request), Lookup::Found(tenant)) = (facts.request, facts.tenant) else { return Outcome::NotApplicable };
+    let Some(permitted) = &request.permitted_tenants else { return Outcome::NotApplicable };
+    let named = permitted.iter().any(|p| tenant.is_named(p));
+    Outcome::refuse_if(!named, || Reason::TenantRestricted { tenant: tenant.display_name.clone() })
+}

@@ -77,6 +77,11 @@ fn wording(reason: &Reason) -> String {
              form https://example/scope or a valid Guid guid/scope.",
             clean(received)
         ),
+        Reason::ScopeNoResource { received } => format!(
+            "The provided request must include a 'scope' input parameter. The provided value for the input parameter \
+             'scope' is not valid. The scope {} is not valid.",
+            clean(received)
+        ),
         Reason::ScopeManyResources { received } => format!(
             "The provided value for the input parameter scope is not valid because it contains more than one resource. \
              The scope {} is not valid.",
@@ -103,6 +108,7 @@ fn wording(reason: &Reason) -> String {
         Reason::TenantNotNamed => "No tenant-identifying information found in either the request or implied by any \
                                    provided credentials."
             .to_owned(),
+        Reason::TenantRestricted { tenant } => format!("Access to '{}' tenant is denied.", clean(tenant)),
         Reason::CredentialMissing => "'client_assertion', 'client_secret' or 'request' is required for the \
                                       'client_credentials' grant type."
             .to_owned(),
@@ -210,6 +216,16 @@ fn wording(reason: &Reason) -> String {
         Reason::FederatedIssuer { received } => no_federated_record("issuer", received),
         Reason::FederatedSubject { received, .. } => no_federated_record("subject", received),
         Reason::FederatedAudience { received } => no_federated_record("audience", received),
+        Reason::FederatedIssuerForbidden { received, other_cloud } => format!(
+            "{} issued by issuer '{}' may not be used for federated identity credential flows for applications or managed \
+             identities registered in this tenant.",
+            if *other_cloud { "Tokens" } else { "Entra ID tokens" },
+            clean(received)
+        ),
+        // Wording not on record; the documented meaning of the number.
+        Reason::FederatedUserToken => {
+            "Only app-only tokens can be used as Federated Identity Credentials for Microsoft Entra issuer.".to_owned()
+        }
         Reason::FederatedKeyNotFound { identifier, issuer } => format!(
             "The certificate with identifier {} used to sign the federated credential could not be found in the metadata \
              of identity provider {}. Please validate that your Identity Provider's metadata exposes the key used to sign \
@@ -232,6 +248,13 @@ fn wording(reason: &Reason) -> String {
              lapsed, or that the administrator for this tenant has disabled the application, preventing tokens from being \
              issued for it.",
             clean(received)
+        ),
+        // As public reports have it.
+        Reason::ResourceIsClient { app_id, name } => format!(
+            "Application '{}'({}) is requesting a token for itself. This scenario is supported only if resource is \
+             specified using the GUID based App Identifier.",
+            clean(app_id),
+            clean(name)
         ),
         Reason::RoleRequired { app_id, name, resource_id, resource_name } => format!(
             "Application '{}'({}) is not assigned to a role for the application '{}'({}).",

@@ -1,7 +1,8 @@
 //! Refusals as Entra words and orders them: one JSON object, its headers, its status.
 //!
-//! The words of a broken rule come from `core::entra`; here stand only the few that belong to HTTP itself.
+//! The words of a broken rule come from `core::entra`; those that belong to HTTP itself from `entra::fault`.
 
+use countersign_core::entra::fault::Fault;
 use countersign_core::{Reason, entra, oauth};
 use http::header::{ALLOW, HeaderValue, RETRY_AFTER};
 use http::{Method, StatusCode};
@@ -42,67 +43,52 @@ impl Refusal {
         Self { error: "invalid_tenant", status: StatusCode::BAD_REQUEST, ..Self::of(reason) }
     }
 
-    fn malformed(status: StatusCode) -> Self {
+    /// The refusal for what no rule about a request gives.
+    pub fn of_fault(fault: Fault) -> Self {
         Self {
-            status,
-            error: "invalid_request",
-            code: 9_002_313,
-            description: "AADSTS9002313: Invalid request. Request is malformed or invalid.".to_owned(),
+            status: StatusCode::from_u16(fault.status()).unwrap_or(StatusCode::BAD_REQUEST),
+            error: fault.error(),
+            code: fault.code(),
+            description: fault.template(),
         }
     }
 
-    /// The body is longer than allowed (RFC 9110 §15.5.14).
+    /// The body is longer than allowed.
     pub fn too_large() -> Self {
-        Self::malformed(StatusCode::PAYLOAD_TOO_LARGE)
+        Self::of_fault(Fault::TooLarge)
     }
 
-    /// The body did not come in time (RFC 9110 §15.5.9).
+    /// The body did not come in time.
     pub fn too_slow() -> Self {
-        Self::malformed(StatusCode::REQUEST_TIMEOUT)
+        Self::of_fault(Fault::TooSlow)
     }
 
-    /// A request that HTTP allows and we do not, such as two `Host` headers (RFC 9112 §3.2).
+    /// A request that HTTP allows and we do not, such as two `Host` headers.
     pub fn bad_request() -> Self {
-        Self::malformed(StatusCode::BAD_REQUEST)
+        Self::of_fault(Fault::Malformed)
     }
 
     /// No such path.
     pub fn not_found() -> Self {
-        Self::malformed(StatusCode::NOT_FOUND)
+        Self::of_fault(Fault::NotFound)
     }
 
-    /// Another method than the endpoint takes. Wording by Microsoft's reference of AADSTS codes; the status is HTTP's.
+    /// Another method than the endpoint takes.
     pub fn method(method: &Method, accepted: &str) -> Self {
-        Self {
-            status: StatusCode::METHOD_NOT_ALLOWED,
-            error: "invalid_request",
-            code: 900_561,
-            description: format!(
-                "AADSTS900561: The endpoint only accepts {accepted} requests. Received a {} request.",
-                entra::text::clean(method.as_str())
-            ),
-        }
+        let mut refusal = Self::of_fault(Fault::Method);
+        let method = entra::text::clean(method.as_str());
+        refusal.description = refusal.description.replace("{accepted}", accepted).replace("{method}", &method);
+        refusal
     }
 
-    /// A fault of ours (RFC 6749 §4.1.2.1 names the error; no client_credentials record shows one). Wording not on record.
+    /// A fault of ours.
     pub fn failed() -> Self {
-        Self {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            error: "server_error",
-            code: 50_000,
-            description: "AADSTS50000: There was an error issuing a token or an issue with our sign-in service."
-                .to_owned(),
-        }
+        Self::of_fault(Fault::Failed)
     }
 
-    /// We cannot answer at the moment; wording not on record.
+    /// We cannot answer at the moment.
     pub fn unavailable() -> Self {
-        Self {
-            status: StatusCode::SERVICE_UNAVAILABLE,
-            error: "temporarily_unavailable",
-            code: 90_033,
-            description: "AADSTS90033: A transient error has occurred. Please try again.".to_owned(),
-        }
+        Self::of_fault(Fault::Unavailable)
     }
 
     /// The answer: members in Entra's order.

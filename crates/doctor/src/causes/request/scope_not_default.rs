@@ -21,8 +21,11 @@ pub static CAUSE: Cause = Cause {
 fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
     let fix = "ask for `{resource}/.default`, for Graph `https://graph.microsoft.com/.default`: an application gets the roles it was granted, no single permission can be asked for";
     if let Some(r) = ev.request
-        && let Some(Reason::ScopeNotDefault { received } | Reason::ScopeMalformed { received }) =
-            ev.refused("scope-form")
+        && let Some(
+            Reason::ScopeNotDefault { received }
+            | Reason::ScopeMalformed { received }
+            | Reason::ScopeNoResource { received },
+        ) = ev.refused("scope-form")
         && r.it.token.given("grant_type").is_none_or(|g| g == "client_credentials")
     {
         let base = received.split_whitespace().next().unwrap_or_default();

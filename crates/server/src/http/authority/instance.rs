@@ -4,8 +4,8 @@
 //! is refused with AADSTS50049.
 
 use countersign_core::authority::AuthorityUrl;
+use countersign_core::entra::fault::Fault;
 use countersign_core::request::form_decode;
-use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -32,26 +32,11 @@ pub fn answer(app: &App, context: &Context, query: &str) -> Answer {
             .map(|(_, value)| form_decode(value))
     };
     let Some(endpoint) = parameter("authorization_endpoint").filter(|e| !e.is_empty()) else {
-        return Refusal {
-            status: StatusCode::BAD_REQUEST,
-            error: "invalid_request",
-            code: 900_144,
-            description:
-                "AADSTS900144: The request body must contain the following parameter: 'authorization_endpoint'."
-                    .to_owned(),
-        }
-        .answer(app, context);
+        return Refusal::of_fault(Fault::DiscoveryMalformed).answer(app, context);
     };
     let version = if parameter("api-version").as_deref() == Some("1.0") { "1.0" } else { "1.1" };
     let Some(ours) = place(app, context, &endpoint) else {
-        // error and text as MSAL's tests have them.
-        return Refusal {
-            status: StatusCode::BAD_REQUEST,
-            error: "invalid_instance",
-            code: 50_049,
-            description: "AADSTS50049: Unknown or invalid instance.".to_owned(),
-        }
-        .answer(app, context);
+        return Refusal::of_fault(Fault::InstanceUnknown).answer(app, context);
     };
     let own: Vec<&str> =
         app.authority().names().iter().filter_map(|n| n.split_once("://")).map(|(_, host)| host).collect();

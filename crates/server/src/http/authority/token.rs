@@ -23,7 +23,7 @@ pub async fn answer(
 ) -> Answer {
     let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
     let authorization = text(http::header::AUTHORIZATION);
-    let request = TokenRequest::read(
+    let mut request = TokenRequest::read(
         tenant,
         version,
         text(http::header::CONTENT_TYPE),
@@ -31,6 +31,10 @@ pub async fn answer(
         query.unwrap_or_default(),
         authorization,
     );
+    request.permitted_tenants = headers
+        .get("restrict-access-to-tenants")
+        .and_then(|v| v.to_str().ok())
+        .map(|list| list.split(',').map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()).collect());
     let now = app.now();
     let mut record = SignInRecord {
         id: context.trace_id.clone(),
