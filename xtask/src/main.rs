@@ -9,6 +9,7 @@ mod docs;
 mod fuzz;
 mod needs;
 mod process;
+mod refusals;
 mod tally;
 mod test;
 mod tidy;
@@ -24,6 +25,7 @@ cargo xtask TASK
   ci                       format, clippy, cargo deny, documentation, tidy, then test
   tidy                     rules of this repository that no compiler checks
   docs                     the API documentation, warnings are errors
+  refusals                 writes docs/refusals.md from the code (tidy compares it)
   fuzz [--seconds N] [T…]  the fuzz targets, each for N seconds (20); needs a nightly toolchain and cargo-fuzz
   bench token [--short]    tokens per CPU-second of the service
   bench portal [--short]   time of every page over 100,000 applications and 1,000,000 log rows
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         "ci" => ci::run(rest),
         "tidy" => tidy::run(rest),
         "docs" => docs::run(rest),
+        "refusals" => refusals::run(rest),
         "fuzz" => fuzz::run(rest),
         "bench" => bench::run(rest),
         "wasm" => wasm::run(rest),

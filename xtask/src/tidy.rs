@@ -11,7 +11,7 @@ mod words;
 use anyhow::{Result, bail};
 
 use self::files::Tree;
-use crate::process;
+use crate::{process, refusals};
 
 /// A rule that does not hold somewhere.
 #[derive(Debug, PartialEq)]
@@ -45,6 +45,9 @@ pub fn run(arguments: &[String]) -> Result<()> {
     faults.extend(sources::check(&tree));
     faults.extend(pages::check(&tree)?);
     faults.extend(words::check(&tree));
+    if tree.file(refusals::PATH).is_none_or(|file| file.text != refusals::text()) {
+        faults.push(Fault::new(refusals::PATH, "is not what the code says; `cargo xtask refusals` writes it"));
+    }
     for fault in &faults {
         println!("{}: {}", fault.place, fault.what);
     }

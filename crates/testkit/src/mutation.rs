@@ -64,6 +64,9 @@ pub static MUTATIONS: &[Mutation] = &[
     mutation("no scope", "scope-form", 900_144, |s| s.remove_parameter("scope")),
     mutation("scope without .default", "scope-form", 1_002_012, |s| s.set_parameter("scope", "user.read")),
     mutation("scope without resource", "scope-form", 70_011, |s| s.set_parameter("scope", "/.default")),
+    mutation("scope of something that is no resource", "scope-form", 70_011, |s| {
+        s.set_parameter("scope", "user.read/.default");
+    }),
     mutation("scopes of two resources", "scope-form", 700_022, |s| {
         s.set_parameter("scope", "https://graph.microsoft.com/.default https://vault.azure.net/.default");
     }),

@@ -7,5 +7,6 @@ mod support;
 
 mod frames;
 mod metadata;
+mod refusals;
 mod start;
 mod token;
