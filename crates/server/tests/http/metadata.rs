@@ -93,7 +93,7 @@ async fn instance_discovery_knows_us_and_the_clouds() {
         (unknown.refusal(), unknown.json()["error"].as_str().unwrap().to_owned()),
         (50_049, "invalid_instance".to_owned())
     );
-    assert_eq!(service.get("/common/discovery/instance").await.refusal(), 900_144);
+    assert_eq!(service.get("/common/discovery/instance").await.refusal(), 50_050);
 }
 
 #[tokio::test]
