@@ -152,7 +152,7 @@ def judge(service: Service, admin: str, facts: dict, given) -> int:
         ("/portal/applications?q=ledger", "Ledger"),
         (f"/portal/requests?q={app_id}", None), (f"/portal/requests?q={refused['id']}", refused["id"]),
         (f"/portal/requests?q={refused['correlation_id']}", refused["id"]),
-        ("/portal/requests?q=nobody+is+called+so", "Looked back to" if given.rows > 8_000 else None),
+        ("/portal/requests?q=nobody+is+called+so", "Looked back to" if given.rows > 4_000 else None),
         ("/portal/requests?q=payroll&refused=1", "Payroll"),
     ]
     late = 0

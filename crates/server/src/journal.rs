@@ -3,7 +3,7 @@
 //! The token endpoint records, the portal reads the ring, Graph's signIns the store. A record holds no secret and no
 //! signature. Up to `QUEUE` rows are lost when the process is killed, and more only while the store is away or behind.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,6 +24,8 @@ const GATHER: Duration = Duration::from_millis(100);
 const RING: usize = 200;
 /// Rows that somebody who watches may be behind.
 const LIVE: usize = 256;
+/// Credentials whose last use is remembered; about 5 MiB.
+const USES: usize = 50_000;
 /// Rows kept in the store, and for how long (issue 7's defaults).
 const KEEP_ROWS: u64 = 1_000_000;
 const KEEP_SECONDS: i64 = 7 * 86_400;
@@ -39,6 +41,7 @@ pub struct Journal {
     live: broadcast::Sender<Arc<SignInRecord>>,
     ended: watch::Sender<bool>,
     history: History,
+    uses: Arc<Mutex<HashMap<String, i64>>>,
 }
 
 /// Steps that [`History`] tells apart, and their length in seconds: a day.
@@ -106,6 +109,7 @@ impl History {
 pub struct Writer {
     queue: mpsc::Receiver<Arc<SignInRecord>>,
     handled: watch::Sender<u64>,
+    uses: Arc<Mutex<HashMap<String, i64>>>,
 }
 
 impl Journal {
@@ -114,6 +118,7 @@ impl Journal {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let (handled, seen) = watch::channel(0);
         let ring = Mutex::new(VecDeque::with_capacity(RING));
+        let uses = Arc::new(Mutex::new(HashMap::new()));
         let journal = Self {
             ring,
             queue: sender,
@@ -122,8 +127,9 @@ impl Journal {
             live: broadcast::channel(LIVE).0,
             ended: watch::channel(false).0,
             history: History::default(),
+            uses: Arc::clone(&uses),
         };
-        (journal, Writer { queue: receiver, handled })
+        (journal, Writer { queue: receiver, handled, uses })
     }
 
     /// Records a request; never waits. `false` when the row could not be queued for the store.
@@ -160,6 +166,11 @@ impl Journal {
     /// Tells whoever watches that the service ends.
     pub fn end_watching(&self) {
         self.ended.send_replace(true);
+    }
+
+    /// When a credential was last used since the start, in microseconds, by its id.
+    pub fn last_use(&self, key_id: &str) -> Option<i64> {
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner).get(key_id).copied()
     }
 
     /// How many tokens were issued and refused, by time, since the start.
@@ -208,8 +219,26 @@ impl Writer {
         }
     }
 
+    /// Off the token path: once for a batch.
+    fn note_uses(&self, batch: &[Arc<SignInRecord>]) {
+        let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
+        for row in batch.iter().filter(|r| r.error_code == 0) {
+            let key =
+                if row.credential_key_id.is_empty() { &row.federated_credential_id } else { &row.credential_key_id };
+            let room = uses.len() < USES;
+            match uses.get_mut(key) {
+                Some(last) => *last = row.time.max(*last),
+                None if room && !key.is_empty() => {
+                    uses.insert(key.clone(), row.time);
+                }
+                None => {}
+            }
+        }
+    }
+
     async fn write(&self, app: &App, batch: &mut Vec<Arc<SignInRecord>>) {
         let rows = batch.len() as u64;
+        self.note_uses(batch);
         if rows > 0 {
             match app.store().put_sign_ins(batch).await {
                 Ok(()) => app.metrics.sign_ins_written.add(rows),

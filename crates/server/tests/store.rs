@@ -10,7 +10,7 @@ use countersign_server::store::model::{
     TenantRecord,
 };
 use countersign_server::store::sqlite::SqliteStore;
-use countersign_server::store::{Change, Filter, LogQuery, Page, Store, StoreError};
+use countersign_server::store::{Change, Filter, LogQuery, NamePage, Page, Store, StoreError};
 
 const T: &str = "5f2c1a7e-0000-4000-8000-0000000000a1";
 const NOW: UnixTime = UnixTime::from_secs(1_781_013_681);
@@ -331,4 +331,88 @@ async fn foreign_and_damaged_files_are_refused_and_left_alone() {
     std::fs::write(&path, &cut).unwrap();
     assert!(SqliteStore::open(&path).await.unwrap_err().to_string().contains("x.db"));
     assert!(SqliteStore::open(folder.path()).await.is_err(), "a folder");
+}
+
+#[tokio::test]
+async fn names_are_searched_in_any_case_and_paged_in_their_order() {
+    let b = sqlite().await;
+    for (n, name) in ["beta", "Alpha 100%", "gamma_x", "ALPHA two", "alpha"].into_iter().enumerate() {
+        b.apply([Change::CreateApplication(application(n as u32, name, &[]))]).await.unwrap();
+    }
+    let names = async |text: &str, after: (&str, &str), limit| {
+        let page = NamePage { after, limit };
+        let found = b.store.applications_by_name(T, text, page).await.unwrap();
+        found.into_iter().map(|a| (a.display_name, a.object_id)).collect::<Vec<_>>()
+    };
+    let only = |found: Vec<(String, String)>| found.into_iter().map(|f| f.0).collect::<Vec<_>>();
+    assert_eq!(only(names("", ("", ""), 9).await), ["alpha", "Alpha 100%", "ALPHA two", "beta", "gamma_x"]);
+    assert_eq!(only(names("LPHA", ("", ""), 9).await), ["alpha", "Alpha 100%", "ALPHA two"]);
+    assert_eq!(only(names("0%", ("", ""), 9).await), ["Alpha 100%"]);
+    assert_eq!(only(names("a_", ("", ""), 9).await), ["gamma_x"], "wildcards are text");
+    let first = names("", ("", ""), 2).await;
+    let last = first.last().unwrap();
+    assert_eq!(only(names("", (&last.0, &last.1), 9).await), ["ALPHA two", "beta", "gamma_x"]);
+}
+
+#[tokio::test]
+async fn credentials_that_end_soon_follow_their_application() {
+    use countersign_server::store::model::PasswordCredentialRecord;
+    let b = sqlite().await;
+    let mut a = application(1, "one", &[]);
+    let secret = |key_id: &str, days: i64| PasswordCredentialRecord {
+        key_id: key_id.into(),
+        end: NOW.plus_secs(days * 86_400),
+        ..Default::default()
+    };
+    a.password_credentials = vec![secret("late", 20), secret("soon", 2), secret("far", 400), secret("over", -1)];
+    b.apply([Change::CreateApplication(a.clone())]).await.unwrap();
+    let ending = async || {
+        let found = b.store.ending_credentials(T, NOW, NOW.plus_secs(30 * 86_400), 10).await.unwrap();
+        found.into_iter().map(|e| e.key_id).collect::<Vec<_>>()
+    };
+    assert_eq!(ending().await, ["soon", "late"]);
+    a.version = 1;
+    a.password_credentials.remove(1);
+    b.apply([Change::UpdateApplication(a.clone())]).await.unwrap();
+    assert_eq!(ending().await, ["late"]);
+    let gone = Change::DeleteApplication { tenant_id: T.into(), object_id: a.object_id.clone(), time: NOW };
+    b.apply([gone]).await.unwrap();
+    assert!(ending().await.is_empty());
+}
+
+#[tokio::test]
+async fn refused_sign_ins_are_found_by_what_their_error_says() {
+    let b = sqlite().await;
+    let rows: Vec<Arc<SignInRecord>> = (0..40)
+        .map(|n| {
+            Arc::new(SignInRecord {
+                id: format!("id-{n}"),
+                tenant_id: T.into(),
+                time: NOW.micros() + n,
+                correlation_id: format!("c-{n}"),
+                app_id: format!("app-{}", n % 4),
+                error_code: if n % 10 == 0 { 700_027 } else { 0 },
+                ..SignInRecord::default()
+            })
+        })
+        .collect();
+    b.store.put_sign_ins(&rows).await.unwrap();
+    let ask = async |query: LogQuery| {
+        let found = b.store.sign_ins(&LogQuery { tenant_id: T.into(), limit: 100, ..query }).await.unwrap();
+        found.into_iter().map(|r| r.id).collect::<Vec<_>>()
+    };
+    let refused = LogQuery { refused: true, ..LogQuery::default() };
+    assert_eq!(ask(refused.clone()).await, ["id-30", "id-20", "id-10", "id-0"]);
+    assert_eq!(ask(LogQuery { correlation_id: Some("c-20".into()), ..refused.clone() }).await, ["id-20"]);
+    for newest in [false, true] {
+        let of_app = LogQuery { subject: Some("app-2".into()), newest, ..LogQuery::default() };
+        assert_eq!(ask(of_app.clone()).await.len(), 10);
+        assert_eq!(ask(LogQuery { refused: true, ..of_app }).await, ["id-30", "id-10"]);
+    }
+    let id = async |id: &str, hint| b.store.sign_in(id, hint).await.unwrap().map(|r| r.id);
+    assert_eq!(id("id-10", None).await.as_deref(), Some("id-10"));
+    assert_eq!(id("id-11", None).await.as_deref(), Some("id-11"), "new enough");
+    assert_eq!(id("id-11", Some((T, UnixTime::from_micros(NOW.micros() + 11)))).await.as_deref(), Some("id-11"));
+    assert_eq!(id("id-11", Some((T, NOW))).await, None);
+    assert_eq!(id("none", None).await, None);
 }

@@ -115,6 +115,7 @@ fn query(call: &Call<'_>, time: &str, subject: &str) -> Result<LogQuery, GraphEr
             .map(str::to_ascii_lowercase),
         correlation_id: demanded("correlationId", &[Operator::Eq]).map(str::to_ascii_lowercase),
         refused: false,
+        newest: false,
         limit: STEP,
     })
 }

@@ -93,7 +93,11 @@ pub(super) async fn page(visit: &Visit<'_>, id: &str, fault: Option<(StatusCode,
     visit.needs_registrations()?;
     let record = find(visit, id).await?;
     let store = visit.app.store();
-    let uses = uses(visit, &record.app_id).await?;
+    let certificates = record.key_credentials.iter().map(|k| k.key_id.as_str());
+    let secrets = record.password_credentials.iter().map(|p| p.key_id.as_str());
+    let federated = record.federated_credentials.iter().map(|f| f.id.as_str());
+    let keys: Vec<&str> = certificates.chain(secrets).chain(federated).collect();
+    let uses = uses(visit, &record.app_id, &keys).await?;
     let used = |key: &str| uses.get(key).map_or_else(|| "–".to_owned(), |t| shown(UnixTime::from_micros(*t)));
     let principal = store.service_principal_of(&visit.tenant.id, &record.app_id).await?;
     let held = match &principal {
@@ -163,24 +167,32 @@ fn shown(time: UnixTime) -> String {
     time.rfc3339().replace('T', " ")
 }
 
-/// When each credential was last used, by key id; among the newest requests of the application.
-async fn uses(visit: &Visit<'_>, app_id: &str) -> Result<HashMap<String, i64>, Trouble> {
+/// When each credential was last used, by key id: since the start as the journal remembers it, before that among the newest
+/// rows of the store.
+async fn uses(visit: &Visit<'_>, app_id: &str, keys: &[&str]) -> Result<HashMap<String, i64>, Trouble> {
     let query = LogQuery {
         tenant_id: visit.tenant.id.clone(),
         subject: Some(app_id.to_owned()),
+        newest: true,
         limit: LOOK,
         ..LogQuery::default()
     };
     let stored = visit.app.store().sign_ins(&query).await?;
     let recent = visit.app.journal.recent();
     let recent = recent.iter().map(|r| &**r).filter(|r| r.app_id == app_id && r.tenant_id == visit.tenant.id);
-    let mut uses = HashMap::new();
+    let mut uses: HashMap<String, i64> = HashMap::new();
     for r in recent.chain(&stored).filter(|r| r.error_code == 0) {
         for key in [&r.credential_key_id, &r.federated_credential_id] {
             if !key.is_empty() {
                 let last = uses.entry(key.clone()).or_insert(r.time);
                 *last = r.time.max(*last);
             }
+        }
+    }
+    for key in keys {
+        if let Some(time) = visit.app.journal.last_use(key) {
+            let last = uses.entry((*key).to_owned()).or_insert(time);
+            *last = time.max(*last);
         }
     }
     Ok(uses)

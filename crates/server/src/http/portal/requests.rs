@@ -23,7 +23,7 @@ const PAGE: usize = 100;
 /// Rows of an export.
 const EXPORT: usize = 5_000;
 /// Rows that a search for a text looks at.
-const LOOK: usize = 8_000;
+const LOOK: usize = 4_000;
 /// Rows that are asked for at once.
 const STEP: u32 = 1_000;
 
@@ -147,7 +147,8 @@ async fn find(
     for tenant_id in tenants {
         let base = LogQuery { tenant_id, before: before.clone(), refused: wanted.refused, ..LogQuery::default() };
         if is_guid(&wanted.text) {
-            let by_app = LogQuery { subject: Some(wanted.text.clone()), limit: most as u32 + 1, ..base.clone() };
+            let by_app =
+                LogQuery { subject: Some(wanted.text.clone()), newest: true, limit: most as u32 + 1, ..base.clone() };
             let found = visit.app.store().sign_ins(&by_app).await?;
             more |= found.len() > most;
             rows.extend(found);

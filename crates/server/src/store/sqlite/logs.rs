@@ -78,7 +78,8 @@ impl Journal for SqliteStore {
     }
 
     fn sign_ins<'a>(&'a self, query: &'a LogQuery) -> Pending<'a, Vec<SignInRecord>> {
-        // One statement for each way to ask: SQLite takes an index only for conditions that always hold.
+        // One statement for each way to ask, with its index: SQLite takes one only for conditions that always hold, and
+        // would walk all rows by time for the sake of the order.
         let sql = match (&query.subject, query.refused) {
             (None, false) => {
                 "SELECT record FROM sign_ins WHERE tenant_id = ?1 AND (time, id) < (?2, ?3) AND time >= ?4 \
@@ -94,13 +95,23 @@ impl Journal for SqliteStore {
                  AND (time, id) < (?2, ?3) AND time >= ?4 AND ?5 IS NULL AND (?6 IS NULL OR correlation_id = ?6) \
                  ORDER BY time DESC, id DESC LIMIT ?7"
             }
+            (Some(_), false) if query.newest => {
+                "SELECT record FROM (SELECT * FROM sign_ins WHERE tenant_id = ?1 AND (time, id) < (?2, ?3) AND time >= ?4 \
+                   ORDER BY time DESC, id DESC LIMIT 10000) \
+                 WHERE app_id = ?5 AND (?6 IS NULL OR correlation_id = ?6) ORDER BY time DESC, id DESC LIMIT ?7"
+            }
+            (Some(_), true) if query.newest => {
+                "SELECT record FROM (SELECT * FROM sign_ins INDEXED BY sign_ins_refused WHERE error_code <> 0 \
+                   AND tenant_id = ?1 AND (time, id) < (?2, ?3) AND time >= ?4 ORDER BY time DESC, id DESC LIMIT 10000) \
+                 WHERE app_id = ?5 AND (?6 IS NULL OR correlation_id = ?6) ORDER BY time DESC, id DESC LIMIT ?7"
+            }
             (Some(_), false) => {
                 "SELECT record FROM sign_ins WHERE tenant_id = ?1 AND app_id = ?5 AND (time, id) < (?2, ?3) \
                  AND time >= ?4 AND (?6 IS NULL OR correlation_id = ?6) ORDER BY time DESC, id DESC LIMIT ?7"
             }
             (Some(_), true) => {
-                "SELECT record FROM sign_ins WHERE tenant_id = ?1 AND app_id = ?5 AND error_code <> 0 \
-                 AND (time, id) < (?2, ?3) AND time >= ?4 AND (?6 IS NULL OR correlation_id = ?6) \
+                "SELECT record FROM sign_ins INDEXED BY sign_ins_refused WHERE error_code <> 0 AND tenant_id = ?1 \
+                 AND app_id = ?5 AND (time, id) < (?2, ?3) AND time >= ?4 AND (?6 IS NULL OR correlation_id = ?6) \
                  ORDER BY time DESC, id DESC LIMIT ?7"
             }
         };
@@ -130,7 +141,7 @@ impl Journal for SqliteStore {
             }
             // An index of all of them would cost every token request; whoever asks so has just seen it.
             let row = sqlx::query(
-                "SELECT record FROM sign_ins WHERE number > (SELECT max(number) FROM sign_ins) - 50000 AND id = ?1 LIMIT 1",
+                "SELECT record FROM sign_ins WHERE number > (SELECT max(number) FROM sign_ins) - 20000 AND id = ?1 LIMIT 1",
             )
             .bind(id)
             .fetch_optional(&self.readers)
