@@ -185,6 +185,7 @@ for (const colorScheme of ["light", "dark"]) {
 test("everything is reached and worked by keyboard alone", async () => {
   const { page, context } = await open(browser);
   await page.goto(`${url}/portal/sign-in`);
+  await page.waitForFunction(() => document.activeElement.id === "token");
   await page.keyboard.type(token);
   await page.keyboard.press("Enter");
   await page.waitForURL(`${url}/portal/`);
