@@ -118,6 +118,8 @@ test("no page can be framed, and the policy allows nothing unsafe", async () => 
     assert.match(headers["cache-control"], /no-store/);
     assert.equal(headers["access-control-allow-origin"], undefined);
   }
+  const other = await ask("/portal/", { method: "PUT", headers: { cookie: mine.cookie } });
+  assert.deepEqual([other.status, other.headers.allow], [405, "GET, HEAD, POST"]);
   const { page, context } = await signedIn(browser);
   evilPage = `<iframe src="${url}/portal/" width=800 height=600></iframe>`;
   await page.goto(evilUrl());

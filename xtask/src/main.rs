@@ -21,7 +21,7 @@ const USAGE: &str = "\
 cargo xtask TASK
 
   test [--only STEP,…]     everything: Rust tests, real SDKs, hostile requests, kill -9, cases, short benchmark
-                           (steps: rust, build, http, sdk, kill, cases, bench)
+                           (steps: rust, build, http, sdk, run, portal, kill, cases, bench)
   ci                       format, clippy, cargo deny, documentation, tidy, then test
   tidy                     rules of this repository that no compiler checks
   docs                     the API documentation, warnings are errors

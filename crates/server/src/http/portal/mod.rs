@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use ::bytes::Bytes;
 use countersign_core::time::UnixTime;
-use http::header::{COOKIE, LOCATION};
+use http::header::{ALLOW, COOKIE, LOCATION};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 
@@ -214,7 +214,11 @@ pub(super) fn refuse(status: StatusCode) -> Answer {
         }
         _ => ("Refused", "The request is malformed."),
     };
-    shell::plain(status, title, text)
+    let mut response = shell::plain(status, title, text);
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
+    }
+    response
 }
 
 /// On to another page, after a form was taken.
