@@ -34,7 +34,7 @@ pub fn known(facts: &Facts<'_>) -> Outcome {
 
 /// At v1.0 a client that asks for a token for itself names itself by GUID (AADSTS90009, documented for v1.0 alone).
 pub fn not_itself(facts: &Facts<'_>) -> Outcome {
-    let Some(request) = facts.request else { return Outcome::Undecided(Needed::TokenRequest) };
+    let Some(request) = facts.request else { return Outcome::NotApplicable };
     let (Lookup::Found(resource), Some(client), EndpointVersion::V1) =
         (facts.resource, facts.client(), request.version)
     else {
