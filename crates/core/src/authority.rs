@@ -47,6 +47,11 @@ impl Authority {
         &self.names
     }
 
+    /// Host and port of the first name.
+    pub fn host(&self) -> Option<&str> {
+        self.names.first().and_then(|n| n.split_once("://")).map(|(_, host)| host).filter(|h| !h.is_empty())
+    }
+
     /// Takes an absolute URL apart if it stands under one of the names.
     pub fn split<'a>(&self, url: &'a str) -> Option<AuthorityUrl<'a>> {
         let name = self.names.iter().find(|n| has_base(url, n))?;

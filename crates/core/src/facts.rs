@@ -9,7 +9,7 @@ use crate::authority::{Authority, Tenant};
 use crate::checks::key;
 use crate::crypto::{Provider, Verify};
 use crate::jose::{JwtError, UnverifiedJwt};
-use crate::profile::Profile;
+use crate::profile::{Profile, SentAs};
 use crate::reason::{FoundKey, Reason};
 use crate::registration::{KeyCredential, Registration};
 use crate::request::TokenRequest;
@@ -218,8 +218,8 @@ impl<'a> Facts<'a> {
     /// How the client authenticates; `None` when it does not, or when that is not known.
     pub fn method(&self) -> Option<Method> {
         let assertion = match self.request {
-            Some(r) => r.given("client_assertion").is_some(),
-            None => self.assertion.is_some(),
+            Some(r) if self.profile.sent_as == SentAs::ClientAssertion => r.given("client_assertion").is_some(),
+            _ => self.assertion.is_some(),
         };
         match assertion {
             true if self.is_federated() => Some(Method::Federated),
@@ -232,7 +232,7 @@ impl<'a> Facts<'a> {
     /// Whether the assertion is a foreign issuer's token: `iss` is a URL, or a registered issuer, and not the client.
     fn is_federated(&self) -> bool {
         let Some(iss) = self.jwt().and_then(|j| j.claims.iss.text()) else { return false };
-        if self.client_id.is_some_and(|id| id.eq_ignore_ascii_case(iss)) {
+        if !self.profile.federates || self.client_id.is_some_and(|id| id.eq_ignore_ascii_case(iss)) {
             return false;
         }
         iss.starts_with("https://")

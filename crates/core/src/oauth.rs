@@ -104,6 +104,7 @@ pub fn error(reason: &Reason) -> OauthError {
         | Reason::OutsideValidity { .. }
         | Reason::LifetimeTooLong { .. }
         | Reason::ClientMismatch { .. }
+        | Reason::IssuerForm { .. }
         | Reason::SubjectMismatch { .. }
         | Reason::Replayed { .. }
         | Reason::SecretWrong { .. }

@@ -317,6 +317,13 @@ pub enum Reason {
         /// `client_id`
         client_id: String,
     },
+    /// `iss` has not the form that a server demands; Entra's rule is [`Self::ClientMismatch`].
+    IssuerForm {
+        /// As received.
+        received: String,
+        /// The form, in words.
+        expected: &'static str,
+    },
     /// `sub` is not `iss`.
     SubjectMismatch {
         /// `iss`

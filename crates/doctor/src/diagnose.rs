@@ -215,6 +215,10 @@ fn finding(ev: &Evidence<'_>, cause: &Cause, proof: Proof) -> Finding {
         aadsts.extend(cause.aadsts.first());
     }
     aadsts.dedup();
+    // The numbers are Entra's.
+    if ev.known_server().is_some() {
+        aadsts.clear();
+    }
     Finding {
         code: cause.key.to_owned(),
         level: proof.level,
@@ -259,8 +263,19 @@ fn said(ev: &Evidence<'_>) -> Vec<Said> {
         .filter_map(|e| {
             let code = e.it.parsed.code()?;
             let meaning = codes::known(code).map_or("not on record", |k| k.meaning);
-            Some(Said { artifact: ev.file(e.artifact).to_owned(), code, meaning: meaning.to_owned() })
+            Some(Said {
+                artifact: ev.file(e.artifact).to_owned(),
+                code: Some(code),
+                text: None,
+                meaning: meaning.to_owned(),
+            })
         })
+        .chain(ev.sayings.iter().map(|s| Said {
+            artifact: ev.file(s.artifact).to_owned(),
+            code: None,
+            text: Some(s.it.text.to_owned()),
+            meaning: s.it.means.to_owned(),
+        }))
         .collect()
 }
 
@@ -270,8 +285,13 @@ fn refusals(ev: &Evidence<'_>) -> Vec<Refusal> {
         .filter_map(|(check, outcome)| match outcome {
             Outcome::Refuse(reason) => Some(Refusal {
                 check: check.id.to_owned(),
-                aadsts: codes::code(reason),
-                text: words::value(&description(reason)),
+                aadsts: ev.known_server().is_none().then(|| codes::code(reason)),
+                text: match ev.known_server() {
+                    None => words::value(&description(reason)),
+                    Some(server) => {
+                        server.sayings.iter().find(|s| s.check == check.id).map_or(check.id, |s| s.text).to_owned()
+                    }
+                },
             }),
             _ => None,
         })

@@ -48,6 +48,8 @@ pub struct Options {
     pub passwords: Vec<Zeroizing<String>>,
     /// The kind of server.
     pub profile: &'static Profile,
+    /// It was named by the person asking; else Entra's gives way to the server that the artifacts point to.
+    pub profile_named: bool,
     /// Leave out what tells who it is: ids, names, domains.
     pub redact: bool,
 }
@@ -55,7 +57,16 @@ pub struct Options {
 impl Options {
     /// Options that know nothing but the time.
     pub fn new(now: UnixTime) -> Self {
-        Self { tenant: None, client_id: None, at: None, now, passwords: Vec::new(), profile: &ENTRA, redact: false }
+        Self {
+            tenant: None,
+            client_id: None,
+            at: None,
+            now,
+            passwords: Vec::new(),
+            profile: &ENTRA,
+            profile_named: false,
+            redact: false,
+        }
     }
 }
 

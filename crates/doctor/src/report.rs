@@ -72,13 +72,24 @@ pub struct ArtifactEntry {
     pub repairs: Vec<String>,
 }
 
+impl Said {
+    /// `AADSTS700027`, or the words of another server.
+    pub fn name(&self) -> String {
+        self.code.map_or_else(|| format!("\"{}\"", self.text.as_deref().unwrap_or_default()), |c| format!("AADSTS{c}"))
+    }
+}
+
 /// An answer of the service, read back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Said {
     /// Name of the file.
     pub artifact: String,
-    /// The number.
-    pub code: u32,
+    /// Entra's number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<u32>,
+    /// The words of another server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
     /// Its meaning, as far as that is on record.
     pub meaning: String,
 }
@@ -88,8 +99,9 @@ pub struct Said {
 pub struct Refusal {
     /// Id of the check.
     pub check: String,
-    /// The number.
-    pub aadsts: u32,
+    /// Entra's number, when Entra's rules are in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aadsts: Option<u32>,
     /// The text.
     pub text: String,
 }

@@ -55,7 +55,9 @@ pub fn examine_sent(sent: &Sent<'_>, options: &Options, crypto: &dyn Provider) -
     if let Some(error) = sent.answer.and_then(read::error) {
         push("answer", Content::Error(Box::new(error)));
     }
-    diagnose::diagnose(&artifacts, options, crypto)
+    // The service knows what it is.
+    let options = Options { profile_named: true, ..options.clone() };
+    diagnose::diagnose(&artifacts, &options, crypto)
 }
 
 fn application(registration: &Registration) -> Application {

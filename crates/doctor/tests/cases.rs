@@ -62,7 +62,7 @@ fn read(folder: PathBuf) -> Case {
             "--tenant" => options.tenant = Some(value),
             "--client-id" => options.client_id = Some(value),
             "--password" => options.passwords.push(Zeroizing::new(value)),
-            "--profile" => options.profile = profile::by_name(&value).expect("a profile"),
+            "--profile" => options.profile = profile::server_by_name(&value).expect("a profile"),
             other => panic!("{other}: unknown to this test"),
         }
     }
@@ -237,5 +237,43 @@ fn a_redacted_report_has_the_same_verdict_and_no_names() {
         let shut = case.report();
         assert_eq!((shut.verdict, shut.findings.len()), (open.verdict, open.findings.len()), "{}", case.name());
         assert!(!render::json::pretty(&shut).contains("contoso.onmicrosoft.com"), "{}", case.name());
+    }
+}
+
+#[test]
+fn every_other_server_has_a_public_case() {
+    let mut seen: BTreeMap<String, bool> = BTreeMap::new();
+    for case in cases() {
+        let about: Value = serde_json::from_slice(&std::fs::read(case.folder.join("case.json")).unwrap()).unwrap();
+        let public = about["source"].as_str().is_some_and(|s| s.starts_with("https://"));
+        *seen.entry(case.report().profile).or_default() |= public && case.proves;
+    }
+    for server in profile::SERVERS.iter().filter(|p| profile::by_name(p.name).is_none()) {
+        assert_eq!(seen.get(server.name), Some(&true), "{} has a case with a public source", server.name);
+    }
+}
+
+#[test]
+fn a_server_is_told_from_the_artifacts_alone() {
+    for (text, name) in [
+        (r#"{"message":"A JSON web token could not be decoded"}"#, "github"),
+        ("390144 (08004): JWT token is invalid. [7fb87e37-2f26-4a10-9f9c-72276ea898bf]", "snowflake"),
+        (
+            "KC-SERVICES0025: java.lang.RuntimeException: Token audience doesn't match domain. Expected audiences",
+            "keycloak",
+        ),
+        ("invalid_grant: user hasn't approved this consumer (400)", "salesforce"),
+        (r#"{"iss":"a","sub":"a","aud":"https://id.example/realms/shop","exp":1772446000}"#, "keycloak"),
+        (
+            r#"{"iss":"x@y.iam.gserviceaccount.com","aud":"https://oauth2.googleapis.com/token","exp":1772446000}"#,
+            "google",
+        ),
+        // Entra's, and those of nobody in particular.
+        (r#"{"iss":"a","sub":"a","aud":"https://login.microsoftonline.com/common/v2.0","exp":1772446000}"#, "entra"),
+        (r#"{"iss":"a","sub":"a","aud":"https://id.example/token","exp":1772446000}"#, "entra"),
+        ("AADSTS700027: The key was not found. Then: JWT token is invalid.", "entra"),
+    ] {
+        let report = examine(&[Input { name: "a", bytes: text.as_bytes() }], &Options::new(UnixTime::EPOCH), &AwsLc);
+        assert_eq!(report.profile, name, "{text}");
     }
 }

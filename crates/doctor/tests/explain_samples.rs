@@ -23,7 +23,7 @@ fn run(sample: &Sample) -> Report {
             "at" => options.at = Some(time(value)),
             "tenant" => options.tenant = Some((*value).to_owned()),
             "client-id" => options.client_id = Some((*value).to_owned()),
-            "profile" => options.profile = profile::by_name(value).expect("a profile"),
+            "profile" => options.profile = profile::server_by_name(value).expect("a profile"),
             other => panic!("no such option of a sample: {other}"),
         }
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use countersign_core::profile::{ENTRA, PROFILES, by_name};
+use countersign_core::profile::{ENTRA, SERVERS, server_by_name};
 use countersign_core::{Profile, UnixTime};
 use countersign_doctor::{Input, Options};
 use serde::Deserialize;
@@ -240,6 +240,7 @@ fn options(wire: &mut WireOptions) -> Result<Options, RequestError> {
         now,
         passwords: std::mem::take(&mut wire.passwords).into_iter().map(Zeroizing::new).collect(),
         profile: profile(wire.profile.as_deref())?,
+        profile_named: wire.profile.as_deref().is_some_and(|n| !n.trim().is_empty()),
         redact: wire.redact,
     })
 }
@@ -247,8 +248,8 @@ fn options(wire: &mut WireOptions) -> Result<Options, RequestError> {
 /// The profile of that name, Entra's when none is given.
 fn profile(name: Option<&str>) -> Result<&'static Profile, RequestError> {
     let Some(name) = name.filter(|n| !n.trim().is_empty()) else { return Ok(&ENTRA) };
-    by_name(name).ok_or_else(|| RequestError::Profile {
-        known: PROFILES.iter().map(|p| format!("`{}`", p.name)).collect::<Vec<_>>().join(", "),
+    server_by_name(name).ok_or_else(|| RequestError::Profile {
+        known: SERVERS.iter().map(|p| format!("`{}`", p.name)).collect::<Vec<_>>().join(", "),
     })
 }
 

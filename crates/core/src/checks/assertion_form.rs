@@ -2,14 +2,18 @@
 
 use crate::checks::Outcome;
 use crate::facts::{Facts, Method, Needed};
-use crate::profile::SegmentRule;
+use crate::profile::{SegmentRule, SentAs};
 use crate::reason::{Part, Reason};
 
 /// Whether there is an assertion to judge, and if not, what that means for a check that judges assertions.
 pub(super) fn without_jwt(facts: &Facts<'_>) -> Outcome {
     match (facts.assertion, facts.request) {
         (Some(_), _) => Outcome::NotApplicable,
-        (None, Some(request)) if request.given("client_assertion").is_none() => Outcome::NotApplicable,
+        (None, Some(request))
+            if facts.profile.sent_as == SentAs::ClientAssertion && request.given("client_assertion").is_none() =>
+        {
+            Outcome::NotApplicable
+        }
         (None, _) => Outcome::Undecided(Needed::Assertion),
     }
 }

@@ -1,10 +1,10 @@
-//! `aud` names this token endpoint, for this tenant (RFC 7523 §3 item 3; Entra's forms).
+//! `aud` names this token endpoint, for this tenant (RFC 7523 §3 item 3; Entra's forms), or what another server takes.
 
-use crate::authority::{Endpoint, Tenant};
+use crate::authority::{Authority, Endpoint, Tenant};
 use crate::checks::{Outcome, assertion_form};
 use crate::facts::{Facts, Lookup, Needed};
 use crate::jose::claims::Audience;
-use crate::profile::Profile;
+use crate::profile::{AudienceRule, Profile};
 use crate::reason::Reason;
 
 /// One audience (AADSTS5002741; CVE-2025-27370 shows what two are good for).
@@ -33,6 +33,15 @@ pub fn is_ours(facts: &Facts<'_>) -> Outcome {
         Audience::Many(many) if many.len() == 1 => &many[0],
         Audience::Many(_) | Audience::Absent | Audience::OtherType(_) => return Outcome::NotApplicable,
     };
+    if facts.profile.audience != AudienceRule::Tenant {
+        let host = facts.authority.and_then(Authority::host);
+        return match facts.profile.audience.judge(received, host) {
+            Ok(()) => Outcome::Pass,
+            Err(refused) => {
+                Outcome::Refuse(Reason::AudienceWrong { received: received.to_owned(), accepted: refused.accepted })
+            }
+        };
+    }
     let (Some(authority), Lookup::Found(tenant)) = (facts.authority, facts.tenant) else {
         return Outcome::Undecided(Needed::Tenant);
     };

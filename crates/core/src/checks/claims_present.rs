@@ -4,6 +4,7 @@ use crate::checks::{Outcome, assertion_form};
 use crate::facts::{Facts, Method};
 use crate::jose::claims::{Audience, NumericDate};
 use crate::jose::header::Field;
+use crate::profile::IssuerRule;
 use crate::reason::Reason;
 
 /// Every required claim is there (AADSTS90014, recorded for `iss` and `aud`).
@@ -42,7 +43,11 @@ pub fn claims_readable(facts: &Facts<'_>) -> Outcome {
     let Some(jwt) = facts.jwt() else { return assertion_form::without_jwt(facts) };
     let c = &jwt.claims;
     for (name, field) in [("iss", &c.iss), ("sub", &c.sub), ("jti", &c.jti)] {
-        if let Field::OtherType(kind) = field {
+        // Where nothing is asked of `iss`, a number is as good (GitHub's app id).
+        let free = name == "iss" && facts.profile.issuer == IssuerRule::Free;
+        if let Field::OtherType(kind) = field
+            && !(free && *kind == "number")
+        {
             return Outcome::Refuse(Reason::ClaimUnreadable { name, received: (*kind).to_owned() });
         }
     }

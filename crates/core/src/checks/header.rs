@@ -4,6 +4,7 @@ use crate::checks::{Outcome, assertion_form};
 use crate::facts::{Facts, Method};
 use crate::jose::alg::Alg;
 use crate::jose::header::Field;
+use crate::profile::KeyIdentifierRule;
 use crate::reason::Reason;
 
 /// Only members that the profile admits. No member ever brings a key or causes a request to another host.
@@ -47,11 +48,15 @@ pub fn algorithm_supported(facts: &Facts<'_>) -> Outcome {
     Outcome::Refuse(Reason::AlgUnsupported { received, accepted: facts.profile.algs })
 }
 
-/// At least one of `x5t`, `x5t#S256`, `kid`; a chain in `x5c` names its own leaf.
+/// What the profile demands; for Entra at least one of `x5t`, `x5t#S256`, `kid`.
 pub fn key_identifier_present(facts: &Facts<'_>) -> Outcome {
     let Some(jwt) = facts.jwt() else { return assertion_form::without_jwt(facts) };
     let h = &jwt.header;
-    let named = h.x5t.is_some() || h.x5t_s256.is_some() || !h.kid.is_absent();
+    let named = match facts.profile.key_identifier {
+        KeyIdentifierRule::CertificateOrKid => h.x5t.is_some() || h.x5t_s256.is_some() || !h.kid.is_absent(),
+        KeyIdentifierRule::Kid => !h.kid.is_absent(),
+        KeyIdentifierRule::Optional => true,
+    };
     // A single-key federated issuer may send no kid; its JWK Set decides.
     let federated = facts.method() == Some(Method::Federated);
     Outcome::refuse_if(!named && !federated, || Reason::KeyIdentifierMissing)

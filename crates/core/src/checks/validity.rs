@@ -2,6 +2,7 @@
 
 use crate::checks::{Outcome, assertion_form};
 use crate::facts::Facts;
+use crate::profile::LifetimeFrom;
 use crate::reason::Reason;
 
 /// Now lies between `nbf` and `exp`, give or take the profile's leeway; `iat` does not lie ahead.
@@ -30,9 +31,17 @@ pub fn lifetime(facts: &Facts<'_>) -> Outcome {
     if !assertion_form::is_own_assertion(facts) {
         return Outcome::NotApplicable;
     }
-    let issued = jwt.claims.iat.time().or(jwt.claims.nbf.time()).unwrap_or(facts.now);
-    // The remaining life counts as well: an old iat must not buy a longer one.
-    let seconds = until.secs_since(issued).max(until.secs_since(facts.now));
+    let left = until.secs_since(facts.now);
+    let seconds = match facts.profile.lifetime_from {
+        LifetimeFrom::Now => left,
+        LifetimeFrom::NowWithoutIssue if jwt.claims.iat.is_absent() => left,
+        LifetimeFrom::NowWithoutIssue => return Outcome::NotApplicable,
+        // What is left counts as well: an old iat must not buy a longer life.
+        LifetimeFrom::Issue => {
+            let issued = jwt.claims.iat.time().or(jwt.claims.nbf.time()).unwrap_or(facts.now);
+            until.secs_since(issued).max(left)
+        }
+    };
     Outcome::refuse_if(seconds > limit + facts.profile.leeway, || Reason::LifetimeTooLong {
         seconds,
         limit,

@@ -54,7 +54,8 @@ pub const fn code(reason: &Reason) -> u32 {
         // A remembered jti and a bounded lifetime are the strict profile's; Entra has neither. The assertion is then
         // not, or no longer, usable at this time, which is what the number says.
         Reason::OutsideValidity { .. } | Reason::LifetimeTooLong { .. } | Reason::Replayed { .. } => 700_024,
-        Reason::ClientMismatch { .. } => 700_021,
+        // The form of `iss` is a rule of other servers; the number says what is wrong.
+        Reason::ClientMismatch { .. } | Reason::IssuerForm { .. } => 700_021,
         Reason::SubjectMismatch { .. } => 50_048,
         Reason::SecretWrong { .. } => 7_000_215,
         Reason::SecretExpired { .. } => 7_000_222,

@@ -194,7 +194,7 @@ fn wording(reason: &Reason) -> String {
         Reason::OutsideValidity { now, from, until } => not_in_range(*now, *from, *until),
         Reason::LifetimeTooLong { now, until, .. } => not_in_range(*now, None, *until),
         Reason::Replayed { .. } => "Client assertion was used before.".to_owned(),
-        Reason::ClientMismatch { .. } => {
+        Reason::ClientMismatch { .. } | Reason::IssuerForm { .. } => {
             format!("Client assertion application identifier doesn't match 'client_id' parameter. {CERTIFICATE_DOCS}")
         }
         Reason::SubjectMismatch { .. } => "Subject mismatches Issuer claim in the client assertion.".to_owned(),

@@ -57,9 +57,9 @@ pub struct Args {
     /// A password as it stands, for test files only: others can read it in the list of processes
     #[arg(long, value_name = "TEXT")]
     password: Option<String>,
-    /// Whose rules are in force
-    #[arg(long, default_value = "entra", value_parser = profile_names())]
-    profile: String,
+    /// Whose rules are in force [default: told from what is given, else entra]
+    #[arg(long, value_parser = profile_names())]
+    profile: Option<String>,
     /// Leave out what tells who it is: ids, names, domains
     #[arg(long)]
     redact: bool,
@@ -76,7 +76,7 @@ enum Verb {
 }
 
 fn profile_names() -> clap::builder::PossibleValuesParser {
-    clap::builder::PossibleValuesParser::new(profile::PROFILES.iter().map(|p| p.name))
+    clap::builder::PossibleValuesParser::new(profile::SERVERS.iter().map(|p| p.name))
 }
 
 /// Prints the report and answers its status.
@@ -90,7 +90,8 @@ pub fn run(args: &Args, color: Color) -> Result<u8, Failure> {
     options.at = args.at;
     options.redact = args.redact;
     // The list of accepted values admits known names only.
-    options.profile = profile::by_name(&args.profile).unwrap_or(options.profile);
+    options.profile = args.profile.as_deref().and_then(profile::server_by_name).unwrap_or(options.profile);
+    options.profile_named = args.profile.is_some();
     for path in &args.password_file {
         options.passwords.push(input::read_secret(path)?);
     }

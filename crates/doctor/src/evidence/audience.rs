@@ -5,6 +5,7 @@
 use countersign_core::Profile;
 use countersign_core::authority::{Endpoint, TenantSegment, is_guid};
 use countersign_core::jose::claims::{Audience, UnverifiedClaims};
+use countersign_core::profile::AudienceRule;
 
 use super::clouds;
 
@@ -78,6 +79,13 @@ pub enum AudienceFault {
         /// What it should be.
         expected: String,
     },
+    /// An endpoint, and the server wants its issuer.
+    EndpointNotIssuer {
+        /// As received.
+        received: String,
+        /// What it should be.
+        expected: String,
+    },
     /// A name that is no URL of the server at all: a resource, a client id.
     NotTheServer {
         /// As received.
@@ -117,6 +125,60 @@ pub fn of_host(claims: &UnverifiedClaims, host: &str) -> Option<AudienceFault> {
     let found = clouds::host_of(received)?;
     (!found.eq_ignore_ascii_case(host))
         .then(|| AudienceFault::OtherHost { received: received.clone(), host: host.to_owned() })
+}
+
+/// At a server of another kind whose audiences are known.
+pub fn of_profile(claims: &UnverifiedClaims, profile: &Profile, host: Option<&str>) -> Option<AudienceFault> {
+    if profile.audience == AudienceRule::Unread {
+        return None;
+    }
+    let received = match &claims.aud {
+        Audience::Absent => return Some(AudienceFault::Missing),
+        Audience::One(one) if one.trim().is_empty() => return Some(AudienceFault::Missing),
+        Audience::One(one) => one,
+        Audience::Many(many) if many.is_empty() => return Some(AudienceFault::Missing),
+        Audience::Many(many) if many.len() == 1 && profile.audience_may_be_array_of_one => &many[0],
+        Audience::Many(many) => return Some(AudienceFault::Array(many.len())),
+        Audience::OtherType(_) => return Some(AudienceFault::Array(1)),
+    };
+    // Without a request, `aud` itself says which host is meant.
+    let own = clouds::host_of(received);
+    let Err(refused) = profile.audience.judge(received, host) else { return None };
+    let expected =
+        refused.accepted.first().map(|p| p.replace("http*:", "https:").replace('*', "…")).unwrap_or_default();
+    let received = received.clone();
+    let wanted_host = clouds::host_of(&expected).unwrap_or_else(|| expected.clone());
+    let lower = received.to_ascii_lowercase();
+    if refused.accepted.iter().any(|p| countersign_core::profile::matches(&p.to_ascii_lowercase(), &lower)) {
+        return Some(AudienceFault::LetterCase { received, expected });
+    }
+    // The same audience of another site, such as a sandbox: right in itself, wrong for this request.
+    if host.is_some() && profile.audience.judge(&received, None).is_ok() {
+        return Some(AudienceFault::OtherHost { received, host: wanted_host });
+    }
+    let path = |url: &str| {
+        url.split_once("://")
+            .map_or(url, |(_, r)| r)
+            .split_once('/')
+            .map_or("", |(_, p)| p)
+            .trim_end_matches('/')
+            .to_owned()
+    };
+    let (is, wanted) = (path(&received), path(&expected));
+    let same_host = own.as_deref().is_some_and(|h| host.is_none_or(|w| w.eq_ignore_ascii_case(h)));
+    Some(match (same_host, wanted.ends_with("token"), is.ends_with("token")) {
+        _ if !received.contains("://") => AudienceFault::NotTheServer { received, expected },
+        (true, true, false)
+            if ["authorize", "introspect", "revoke", "par", "keys", "logout"].iter().any(|e| is.ends_with(e)) =>
+        {
+            AudienceFault::OtherEndpoint { received, expected }
+        }
+        (true, true, false) => AudienceFault::IssuerNotEndpoint { received, expected },
+        (true, false, true) => AudienceFault::EndpointNotIssuer { received, expected },
+        (true, ..) => AudienceFault::OtherEndpoint { received, expected },
+        (false, ..) if own.is_some() && host.is_some() => AudienceFault::OtherHost { received, host: wanted_host },
+        (false, ..) => AudienceFault::NotTheServer { received, expected },
+    })
 }
 
 fn one(received: &str, host: &str, host_named: bool, tenant: Option<&str>, profile: &Profile) -> Option<AudienceFault> {

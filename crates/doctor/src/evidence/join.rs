@@ -18,7 +18,7 @@ use self::registered::{compare_federation, set_client, set_registration};
 use super::messages;
 use super::signature::Signature;
 use super::time::Times;
-use super::{At, Evidence, Parts, TenantFrom, audience, clouds};
+use super::{At, Evidence, Parts, TenantFrom, audience, clouds, server};
 use crate::Options;
 use crate::artifact::{Artifact, Content, ErrorText, Jwt, Place};
 
@@ -38,6 +38,7 @@ pub(super) fn join<'a>(
     choose_assertion(&mut ev, synthetic);
     choose_error(&mut ev);
     choose_request(&mut ev);
+    set_server(&mut ev);
     set_time(&mut ev);
     set_tenant(&mut ev);
     set_authority(&mut ev);
@@ -55,8 +56,13 @@ pub(super) fn join<'a>(
         let tenant = ev.tenant.as_ref().filter(|(_, from)| *from != TenantFrom::Audience).map(|(t, _)| t.clone());
         ev.audience = audience::read(claims.it, &ev.authority_host, ev.authority_named, tenant.as_deref(), ev.profile);
     }
-    // At another kind of server only the host can be compared, when a request shows where it went.
+    if let (Some(profile), Some(claims)) = (ev.known_server(), ev.claims) {
+        let host = ev.request.and_then(|r| r.it.host.as_deref());
+        ev.audience = audience::of_profile(claims.it, profile, host);
+    }
+    // At a server of no known kind only the host can be compared, when a request shows where it went.
     if ev.other_server
+        && ev.known_server().is_none()
         && let (Some(claims), Some(host)) = (ev.claims, ev.request.and_then(|r| r.it.host.as_deref()))
     {
         ev.audience = audience::of_host(claims.it, host);
@@ -64,6 +70,19 @@ pub(super) fn join<'a>(
     set_registration(&mut ev);
     ev.outcomes = judge(&ev);
     ev
+}
+
+/// Picks the profile, and adds what its server said to the messages.
+fn set_server(ev: &mut Evidence<'_>) {
+    ev.profile = server::choose(ev);
+    ev.sayings = server::said(ev);
+    for said in &ev.sayings {
+        if let Some(it) = server::message(said.it)
+            && !ev.messages.iter().any(|m| m.it == it)
+        {
+            ev.messages.push(At { artifact: said.artifact, it });
+        }
+    }
 }
 
 fn gather<'a>(artifacts: &'a [Artifact], options: &'a Options, crypto: &'a dyn Provider) -> Evidence<'a> {
@@ -97,6 +116,7 @@ fn gather<'a>(artifacts: &'a [Artifact], options: &'a Options, crypto: &'a dyn P
         jwks: Vec::new(),
         settings: Vec::new(),
         messages: Vec::new(),
+        sayings: Vec::new(),
         received: Vec::new(),
         signature: Signature::Open,
         times: None,

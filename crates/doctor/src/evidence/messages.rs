@@ -350,7 +350,7 @@ pub fn read(text: &str) -> Vec<Message> {
 }
 
 /// Words of one message stand close together; in a long log the same words apart from each other mean nothing.
-fn near(text: &str, words: &[&str]) -> bool {
+pub(super) fn near(text: &str, words: &[&str]) -> bool {
     let Some(first) = words.first() else { return false };
     text.match_indices(first).take(64).any(|(at, _)| {
         let mut start = at.saturating_sub(300);

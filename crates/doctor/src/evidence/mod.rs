@@ -8,6 +8,7 @@ pub mod clouds;
 pub mod federation;
 mod join;
 pub mod messages;
+pub(crate) mod server;
 pub mod signature;
 pub mod thumbprint;
 pub mod time;
@@ -18,6 +19,7 @@ use countersign_core::facts::Needed;
 use countersign_core::jose::claims::UnverifiedClaims;
 use countersign_core::jose::header::UnverifiedHeader;
 use countersign_core::jose::{JwtError, UnverifiedJwt};
+use countersign_core::profile::Saying;
 use countersign_core::registration::Registration;
 use countersign_core::x509::certificate::Certificate;
 use countersign_core::{Profile, Reason, UnixTime};
@@ -203,6 +205,8 @@ pub struct Evidence<'a> {
     pub settings: Vec<At<&'a Setting>>,
     /// Messages of tools.
     pub messages: Vec<At<Message>>,
+    /// What a server of another kind said.
+    pub sayings: Vec<At<&'static Saying>>,
     /// Thumbprints received.
     pub received: Vec<Received>,
     /// What the signature is.
@@ -293,9 +297,24 @@ impl<'a> Evidence<'a> {
             && !self.other_server
     }
 
+    /// The profile is one of another server, whose rules are known.
+    pub fn known_server(&self) -> Option<&'static Profile> {
+        Some(self.profile).filter(|p| !p.has_tenants())
+    }
+
+    /// An assertion that its server's rules judge: as [`Self::own_assertion`], or for another server that is known.
+    pub fn judged_assertion(&self) -> bool {
+        self.own_assertion() || self.known_server().is_some() && (self.header.is_some() || self.claims.is_some())
+    }
+
+    /// What the server said about a check.
+    pub fn said_of(&self, check: &str) -> Option<At<&'static Saying>> {
+        self.sayings.iter().find(|s| s.it.check == check).copied()
+    }
+
     /// The token is one of an external issuer.
     pub fn is_federated(&self) -> bool {
-        let iss = self.claims.and_then(|c| c.it.iss.text());
+        let iss = self.claims.and_then(|c| c.it.iss.text()).filter(|_| self.profile.federates);
         iss.is_some_and(|iss| iss.starts_with("https://") && !clouds::is_entra_issuer(iss))
             || self.federation.is_some() && iss.is_some_and(|i| !countersign_core::authority::is_guid(i))
     }

@@ -111,6 +111,10 @@ fn object(c: &mut Collector<'_>, node: &Node, source: &str) -> bool {
     if node.get("error_description").is_some() || node.get("error_codes").is_some() {
         return error_body(c, node);
     }
+    if let Some(said) = text(node, &["message"]).filter(|m| crate::evidence::server::is_said(m)) {
+        c.push_other_error(said.to_owned(), None);
+        return true;
+    }
     if let Some(token) = text(node, &["access_token", "accessToken"]) {
         if let Some(jwt) = jwt::read(token, Place::AccessToken) {
             c.push(Content::Jwt(Box::new(jwt)));

@@ -43,7 +43,8 @@ pub fn fragment(report: &Report) -> String {
         escape(&report.profile)
     );
     for said in &report.said {
-        let _ = writeln!(out, "<p>The service said <code>AADSTS{}</code>: {}</p>", said.code, escape(&said.meaning));
+        let _ =
+            writeln!(out, "<p>The service said <code>{}</code>: {}</p>", escape(&said.name()), escape(&said.meaning));
     }
     for f in &report.findings {
         finding(&mut out, f);

@@ -16,7 +16,7 @@ pub fn headline(report: &Report) -> String {
     match (report.verdict, first) {
         (Verdict::Refused, Some(f)) => format!("refused: {}", f.title),
         (Verdict::Refused, None) => match report.said.first() {
-            Some(s) => format!("refused with AADSTS{}, and what is at hand does not say why", s.code),
+            Some(s) => format!("refused with {}, and what is at hand does not say why", s.name()),
             None => "refused".to_owned(),
         },
         (Verdict::Accepted, _) => "accepted: nothing is wrong with what was given".to_owned(),

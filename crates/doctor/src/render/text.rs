@@ -19,7 +19,7 @@ pub fn render(report: &Report, width: usize, color: bool) -> String {
     let mut page = Page { out: String::new(), width: width.max(MIN_WIDTH), color };
     page.verdict(report);
     for said in &report.said {
-        page.labelled("the service said: ", &format!("AADSTS{}: {}", said.code, said.meaning), "");
+        page.labelled("the service said: ", &format!("{}: {}", said.name(), said.meaning), "");
     }
     for finding in &report.findings {
         page.blank();

@@ -7,6 +7,7 @@ use countersign_core::jose::claims::Audience;
 
 use crate::artifact::Content;
 use crate::evidence::Evidence;
+use crate::evidence::audience::AudienceFault;
 use crate::evidence::messages::Message;
 use crate::proof::{Cause, Certainty, Proof, Question};
 
@@ -22,6 +23,14 @@ pub static CAUSE: Cause = Cause {
 
 fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
     let fix = "set `aud` to the `issuer` of the server's metadata";
+    if let (Some(c), Some(AudienceFault::EndpointNotIssuer { received, expected })) = (ev.claims, &ev.audience) {
+        return vec![
+            Proof::error(Certainty::Proven, "`aud` is an endpoint, and this server takes its issuer only")
+                .at(c.artifact, "claims/aud", received, expected)
+                .fix(fix)
+                .rank(60),
+        ];
+    }
     if let Some(m) = ev.message(Message::AudienceMustBeIssuer) {
         return match ev.claims.map(|c| (c.artifact, &c.it.aud)) {
             Some((artifact, Audience::One(aud))) => vec![

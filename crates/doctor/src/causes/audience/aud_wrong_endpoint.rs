@@ -22,6 +22,17 @@ fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
     let fix = "set `aud` to the token endpoint";
     if let Some(c) = ev.claims {
         match &ev.audience {
+            Some(
+                AudienceFault::OtherEndpoint { received, expected }
+                | AudienceFault::NotTheServer { received, expected },
+            ) if ev.known_server().is_some() => {
+                return vec![
+                    Proof::error(Certainty::Proven, "`aud` is not the audience that this server takes")
+                        .at(c.artifact, "claims/aud", received, expected)
+                        .fix(format!("set `aud` to `{expected}`"))
+                        .rank(60),
+                ];
+            }
             Some(AudienceFault::OtherEndpoint { received, expected }) => {
                 return vec![
                     Proof::error(Certainty::Proven, "`aud` is another endpoint of the server, not its token endpoint")

@@ -5,6 +5,8 @@
 
 use countersign_core::encoding::encode_base64url;
 
+use countersign_core::profile::KeyIdentifierRule;
+
 use crate::evidence::Evidence;
 use crate::proof::{Cause, Certainty, Proof, Question};
 
@@ -19,6 +21,10 @@ pub static CAUSE: Cause = Cause {
 };
 
 fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
+    // Servers that look for no certificate want none named.
+    if ev.profile.key_identifier != KeyIdentifierRule::CertificateOrKid {
+        return Vec::new();
+    }
     let fix = "add `x5t#S256` (base64url of SHA-256 of the certificate's DER) or `x5t` (SHA-1) to the header; a library of Microsoft's does it by itself";
     if let Some(header) = ev.header
         && ev.refused("key-identifier-present").is_some()

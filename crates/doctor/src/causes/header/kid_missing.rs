@@ -5,6 +5,8 @@
 
 use crate::evidence::Evidence;
 use crate::evidence::messages::Message;
+use countersign_core::profile::KeyIdentifierRule;
+
 use crate::proof::{Cause, Certainty, Proof, Question};
 
 /// The server needs `kid`, because the client has several keys, and there is none.
@@ -32,6 +34,14 @@ fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
                 .at(header.artifact, "header/kid", "missing", kids.join(", "))
                 .fix(fix)
                 .rank(88),
+            ];
+        }
+        if ev.profile.key_identifier == KeyIdentifierRule::Kid && ev.refused("key-identifier-present").is_some() {
+            return vec![
+                Proof::error(Certainty::Proven, "the header has no `kid`, and this server demands one")
+                    .at(header.artifact, "header/kid", "missing", "the id of the key that signs")
+                    .fix(fix)
+                    .rank(88),
             ];
         }
         if let Some(m) = said {

@@ -20,7 +20,7 @@ fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
     let fix = "add `iss` with the client id; an undefined setting leaves the claim out";
     if let Some(c) = ev
         .claims
-        .filter(|c| ev.parts.claims && (c.it.iss.is_absent() || c.it.iss.text() == Some("")) && ev.own_assertion())
+        .filter(|c| ev.parts.claims && (c.it.iss.is_absent() || c.it.iss.text() == Some("")) && ev.judged_assertion())
     {
         let expected =
             ev.client_id.clone().or(c.it.sub.text().map(str::to_owned)).unwrap_or_else(|| "the client id".to_owned());

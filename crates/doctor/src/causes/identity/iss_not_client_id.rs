@@ -64,6 +64,19 @@ fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
             .rank(40),
         ];
     }
+    if let Some(said) = ev.said_of("client-known") {
+        let mut proof = Proof::error(Certainty::Proven, "the server knows no client of the name in `iss`").at(
+            said.artifact,
+            "message",
+            said.it.text,
+            "",
+        );
+        if let Some((artifact, iss)) = iss {
+            proof = proof.at(artifact, "claims/iss", iss, "a client that is registered there");
+        }
+        let fix = "set `iss` to the client that is registered at this server, and check which environment's settings are in use";
+        return vec![proof.fix(fix).rank(40)];
+    }
     // The service knows no such client, and the registration at hand has another id.
     let Some(e) = ev.error_of(&[700_016, 70_001]) else { return Vec::new() };
     let Some(sent) = e.it.parsed.app_id.clone().filter(|id| is_guid(id)) else { return Vec::new() };

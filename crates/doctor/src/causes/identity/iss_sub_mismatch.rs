@@ -5,6 +5,8 @@
 
 use countersign_core::Reason;
 
+use countersign_core::profile::SubjectRule;
+
 use crate::evidence::Evidence;
 use crate::proof::{Cause, Certainty, Proof, Question};
 
@@ -21,7 +23,10 @@ pub static CAUSE: Cause = Cause {
 fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
     let fix = "set `iss` and `sub` both to the application (client) id";
     if let Some(c) = ev.claims {
-        if let Some(Reason::SubjectMismatch { iss, sub }) = ev.refused("subject-is-issuer") {
+        // A composed issuer has a cause of its own.
+        if let Some(Reason::SubjectMismatch { iss, sub }) = ev.refused("subject-is-issuer")
+            && ev.profile.subject == SubjectRule::IsIssuer
+        {
             return vec![
                 Proof::error(Certainty::Proven, "`iss` and `sub` differ; both must be the client id")
                     .at(c.artifact, "claims/iss", iss, ev.client_id.clone().unwrap_or_else(|| iss.clone()))

@@ -3,7 +3,8 @@
 //! `iss` is not `ACCOUNT.USER.SHA256:fingerprint` of the key, or the account has parts that do not belong there.
 //! Run by [`crate::diagnose`] over the evidence; it explains a refusal and never makes one.
 
-use countersign_core::encoding;
+use countersign_core::profile::SubjectRule;
+use countersign_core::{Reason, encoding};
 
 use crate::evidence::Evidence;
 use crate::evidence::messages::Message;
@@ -20,7 +21,17 @@ pub static CAUSE: Cause = Cause {
 };
 
 fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
-    let Some(c) = ev.claims else { return Vec::new() };
+    let Some(c) = ev.claims else { return said_only(ev) };
+    if let Some(Reason::IssuerForm { received, expected }) = ev.refused("client-id-matches")
+        && ev.profile.subject != SubjectRule::BeforeFingerprint
+    {
+        return vec![
+            Proof::error(Certainty::Proven, format!("`iss` is not {expected}"))
+                .at(c.artifact, "claims/iss", received, expected)
+                .fix(format!("set `iss` to {expected}"))
+                .rank(60),
+        ];
+    }
     let (iss, sub) = (c.it.iss.text().unwrap_or_default(), c.it.sub.text().unwrap_or_default());
     let snowflake = iss.contains("SHA256:") || ev.message(Message::SnowflakeJwt).is_some();
     if !snowflake {
@@ -71,5 +82,18 @@ fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
             )
             .fix(fix)
             .rank(60),
+    ]
+}
+
+/// Only the server's words are at hand, and they may mean this.
+fn said_only(ev: &Evidence<'_>) -> Vec<Proof> {
+    let Some(said) = ev.said_of("client-id-matches") else { return Vec::new() };
+    vec![
+        Proof::warning(
+            Certainty::Possible,
+            "the server refuses the JWT as a whole; a wrongly composed `iss` is the usual reason",
+        )
+        .at(said.artifact, "message", said.it.text, "")
+        .fix("compare `iss` and `sub` of the JWT with the form that the server demands"),
     ]
 }

@@ -54,8 +54,8 @@ fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
             ];
         }
         if let Some(Reason::AlgUnsupported { received, accepted }) = ev.refused("algorithm-supported")
-            && !received.starts_with("ES")
-            && ev.own_assertion()
+            && (!received.starts_with("ES") || ev.known_server().is_some())
+            && ev.judged_assertion()
         {
             let names: Vec<&str> = accepted.iter().map(|a| a.name()).collect();
             return vec![

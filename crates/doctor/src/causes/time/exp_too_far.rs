@@ -28,7 +28,14 @@ fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
                 ),
             )
             .at(c.artifact, "claims/exp", until.rfc3339(), format!("at most {limit} s after `iat`"))
-            .fix(fix)
+            .fix(match ev.known_server() {
+                Some(server) => format!(
+                    "set `exp` at most {} after now, and less where clocks differ: that is the limit of {}",
+                    words::duration(*limit),
+                    server.name
+                ),
+                None => fix.to_owned(),
+            })
             .rank(65),
         ];
     }

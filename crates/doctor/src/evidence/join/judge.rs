@@ -2,6 +2,7 @@
 //!
 //! Called by [`super::join`]; core's `CHECKS` decide, this only leaves out what nobody gave.
 
+use countersign_core::authority::Authority;
 use countersign_core::checks::{Check, Outcome, Stage};
 use countersign_core::facts::{Facts, IssuerKey, Lookup, Needed};
 use countersign_core::{Reason, evaluate};
@@ -24,7 +25,9 @@ pub(super) fn judge(ev: &Evidence<'_>) -> Vec<(&'static Check, Outcome)> {
         .collect();
     let mut facts = Facts::new(ev.profile, ev.now, ev.crypto);
     facts.request = ev.request.map(|r| &r.it.token);
-    facts.authority = Some(&authority);
+    // At another server only the request tells the host.
+    let elsewhere = ev.request.and_then(|r| r.it.host.as_deref()).map(|h| Authority::new([format!("https://{h}")]));
+    facts.authority = if ev.known_server().is_some() { elsewhere.as_ref() } else { Some(&authority) };
     facts.tenant = match &tenant {
         _ if ev.error_of(&[90_002]).is_some() => Lookup::Absent,
         Some(tenant) => Lookup::Found(tenant),
@@ -88,8 +91,31 @@ fn relevant(ev: &Evidence<'_>, check: &'static Check, outcome: Outcome) -> Optio
     if matches!(id, "signature") && !ev.parts.signature && ev.jwt.is_some() {
         return Some((check, Outcome::Undecided(Needed::Assertion)));
     }
+    // Another server that is known is judged by its own rules about the assertion.
+    if ev.known_server().is_some() {
+        const OF_SERVERS: [&str; 14] = [
+            "assertion-readable",
+            "members-once",
+            "segments-encoding",
+            "header-typ",
+            "algorithm-supported",
+            "key-identifier-present",
+            "claims-present",
+            "claims-readable",
+            "audience-single",
+            "audience",
+            "validity",
+            "lifetime",
+            "client-id-matches",
+            "subject-is-issuer",
+        ];
+        if !OF_SERVERS.contains(&id) {
+            return None;
+        }
+    } else if
     // An assertion for another kind of server is judged by what holds everywhere.
-    if ev.other_server && !["assertion-readable", "members-once", "segments-encoding", "validity"].contains(&id) {
+    ev.other_server && !["assertion-readable", "members-once", "segments-encoding", "validity"].contains(&id)
+    {
         return None;
     }
     // Other grants exist at Entra; this service only has one.

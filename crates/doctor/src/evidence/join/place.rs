@@ -61,6 +61,9 @@ pub(super) fn set_authority(ev: &mut Evidence<'_>) {
 /// The assertion is for another kind of server than Entra: neither host nor path of request and `aud` are Entra's, and
 /// nothing else points to it.
 pub(super) fn other_server(ev: &Evidence<'_>) -> bool {
+    if ev.known_server().is_some() {
+        return true;
+    }
     let entra_error = ev.errors.iter().any(|e| !e.it.parsed.codes.is_empty());
     if entra_error || ev.options.tenant.is_some() || !ev.apps.is_empty() {
         return false;

@@ -1,0 +1,56 @@
+//! AD FS 2016 and later: a certificate registered with the application, as at Entra, and the token endpoint as `aud`.
+//!
+//! Used by the doctor only. Sources: AzureAD/microsoft-authentication-library-for-dotnet#1708 and its fix #1714.
+
+use super::{
+    AudienceRule, IssuerRule, KeyIdentifierRule, LifetimeFrom, Marks, MemberRule, Profile, SegmentRule, SentAs,
+    SubjectRule, ThumbprintRule,
+};
+use crate::jose::alg::Alg;
+
+/// AD FS.
+pub static ADFS: Profile = Profile {
+    name: "adfs",
+    summary: "AD FS: certificate by x5t, token endpoint as aud",
+    // learn.microsoft.com, AD FS OpenID Connect and OAuth flows: `client_assertion`.
+    sent_as: SentAs::ClientAssertion,
+    // RS256 is what its own documentation signs with; others are not on record and not refused here.
+    algs: &[Alg::Rs256, Alg::Rs384, Alg::Rs512],
+    // No source speaks of padding, and readers differ: guess, the tolerant reading, which blames nobody.
+    segments: SegmentRule::PaddingTolerated,
+    // MSAL .NET#1714: x5t is mandatory for AD FS 2019; which alphabet is not on record, the bytes count.
+    thumbprints: ThumbprintRule::BytesCount,
+    // RFC 7515 §4.1.11: `crit` names what must be understood. Nothing else is on record.
+    header_members: MemberRule::Except(&["crit"]),
+    // RFC 7519 §5.1; RFC 7523bis.
+    typ: &["JWT", "client-authentication+jwt"],
+    // MicrosoftDocs/azure-docs#86636: `kid` is optional beside `x5t`.
+    kid_selects_certificate: true,
+    // MSAL .NET#1714.
+    key_identifier: KeyIdentifierRule::CertificateOrKid,
+    // RFC 7523 §3.
+    required_claims: &["iss", "sub", "aud", "exp"],
+    // RFC 7523 §3 item 2B; AD FS documentation: the client id.
+    issuer: IssuerRule::ClientId,
+    subject: SubjectRule::IsIssuer,
+    federates: false,
+    // MSAL .NET#1708: "the aud claim should be the token endpoint, but we use the issuer". The metadata writes it with a
+    // slash at its end.
+    audience: AudienceRule::Rows(&[
+        ("*", "https://{host}/adfs/oauth2/token/"),
+        ("*", "https://{host}/adfs/oauth2/token"),
+    ]),
+    // Read from `audience` alone.
+    audience_may_be_issuer: false,
+    audience_may_be_v1: false,
+    // Not on record: guess, the safe reading.
+    audience_may_be_array_of_one: false,
+    // Not on record: the default of Microsoft's own token handlers.
+    leeway: 300,
+    max_lifetime: None,
+    lifetime_from: LifetimeFrom::Issue,
+    remembers_jti: false,
+    marks: Marks { hosts: &[], paths: &["/adfs/oauth2/token", "/adfs", "/adfs/services/trust"], issuers: &[] },
+    // None on record with a source that can be cited.
+    sayings: &[],
+};

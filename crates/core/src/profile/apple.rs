@@ -1,0 +1,51 @@
+//! Sign in with Apple: the JWT that is its client secret.
+//!
+//! Used by the doctor only. Source: developer.apple.com, creating-a-client-secret, where no other is named.
+
+use super::{
+    AudienceRule, IssuerRule, KeyIdentifierRule, LifetimeFrom, Marks, MemberRule, Profile, SegmentRule, SentAs,
+    SubjectRule, ThumbprintRule,
+};
+use crate::jose::alg::Alg;
+
+/// Sign in with Apple.
+pub static APPLE: Profile = Profile {
+    name: "apple",
+    summary: "Sign in with Apple: ES256, kid, team id as iss, at most six months",
+    // `client_secret`.
+    sent_as: SentAs::Secret,
+    // Timothylock/go-signin-with-apple#9.
+    algs: &[Alg::Es256],
+    // No source speaks of padding, and readers differ: guess, the tolerant reading, which blames nobody.
+    segments: SegmentRule::PaddingTolerated,
+    // No certificates: thumbprints are not looked at.
+    thumbprints: ThumbprintRule::BytesCount,
+    // RFC 7515 §4.1.11: `crit` names what must be understood. Nothing else is on record.
+    header_members: MemberRule::Except(&["crit"]),
+    // RFC 7519 §5.1; RFC 7523bis.
+    typ: &["JWT", "client-authentication+jwt"],
+    // No certificates.
+    kid_selects_certificate: false,
+    // Timothylock/go-signin-with-apple#9: "invalid_client" without it.
+    key_identifier: KeyIdentifierRule::Kid,
+    required_claims: &["iss", "sub", "aud", "iat", "exp"],
+    // The team id of ten characters: its letters cannot be told from other text of ten.
+    issuer: IssuerRule::Free,
+    // The client id.
+    subject: SubjectRule::Free,
+    federates: false,
+    audience: AudienceRule::Rows(&[("*", "https://appleid.apple.com")]),
+    // Read from `audience` alone.
+    audience_may_be_issuer: false,
+    audience_may_be_v1: false,
+    audience_may_be_array_of_one: true,
+    // Not on record: guess.
+    leeway: 300,
+    // 15777000 seconds: mikebronner/laravel-sign-in-with-apple#9.
+    max_lifetime: Some(15_777_000),
+    lifetime_from: LifetimeFrom::Now,
+    remembers_jti: false,
+    marks: Marks { hosts: &["appleid.apple.com"], paths: &[], issuers: &[] },
+    // It only ever answers `invalid_client`.
+    sayings: &[],
+};

@@ -1,0 +1,57 @@
+//! Auth0: `private_key_jwt`.
+//!
+//! Used by the doctor only. Source: auth0.com/docs, authenticate-with-private-key-jwt, where no other is named.
+
+use super::{
+    AudienceRule, IssuerRule, KeyIdentifierRule, LifetimeFrom, Marks, MemberRule, Profile, SegmentRule, SentAs,
+    SubjectRule, ThumbprintRule,
+};
+use crate::jose::alg::Alg;
+
+/// Auth0.
+pub static AUTH0: Profile = Profile {
+    name: "auth0",
+    summary: "Auth0: tenant URL as aud, at most five minutes, each jti once",
+    sent_as: SentAs::ClientAssertion,
+    // RS256, RS384 and PS256.
+    algs: &[Alg::Rs256, Alg::Rs384, Alg::Ps256],
+    // No source speaks of padding, and readers differ: guess, the tolerant reading, which blames nobody.
+    segments: SegmentRule::PaddingTolerated,
+    // No certificates: thumbprints are not looked at.
+    thumbprints: ThumbprintRule::BytesCount,
+    // RFC 7515 §4.1.11: `crit` names what must be understood. Nothing else is on record.
+    header_members: MemberRule::Except(&["crit"]),
+    // RFC 7519 §5.1; RFC 7523bis.
+    typ: &["JWT", "client-authentication+jwt"],
+    // No certificates.
+    kid_selects_certificate: false,
+    // "kid: (optional)".
+    key_identifier: KeyIdentifierRule::Optional,
+    // "All claims are required unless otherwise stated"; `iat` is optional.
+    required_claims: &["iss", "sub", "aud", "exp", "jti"],
+    issuer: IssuerRule::ClientId,
+    subject: SubjectRule::IsIssuer,
+    federates: false,
+    // The URL of the tenant or custom domain; with or without the slash, and the token endpoint, are not told apart on
+    // record: guess, none of them is blamed.
+    audience: AudienceRule::Rows(&[
+        ("*", "https://{host}/"),
+        ("*", "https://{host}"),
+        ("*", "https://{host}/oauth/token"),
+    ]),
+    // Read from `audience` alone.
+    audience_may_be_issuer: false,
+    audience_may_be_v1: false,
+    // Not on record: guess, the tolerant reading.
+    audience_may_be_array_of_one: true,
+    // Not on record: guess, none beyond the limit.
+    leeway: 0,
+    // "Auth0 supports a maximum of 5 minutes for the lifetime of a token": authlib/authlib#857.
+    max_lifetime: Some(300),
+    lifetime_from: LifetimeFrom::Issue,
+    // "The client assertion is a one-time use token".
+    remembers_jti: true,
+    marks: Marks { hosts: &["*.auth0.com"], paths: &[], issuers: &[] },
+    // None on record with a source that can be cited.
+    sayings: &[],
+};

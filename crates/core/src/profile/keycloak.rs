@@ -1,0 +1,109 @@
+//! Keycloak: `private_key_jwt` ("Signed JWT"), by the default settings of version 26.
+//!
+//! Used by the doctor only. Source: AbstractBaseJWTValidator.java and JWTClientValidator.java in keycloak/keycloak.
+
+use super::{
+    AudienceRule, IssuerRule, KeyIdentifierRule, LifetimeFrom, Marks, MemberRule, Profile, Saying, SegmentRule, SentAs,
+    SubjectRule, ThumbprintRule,
+};
+use crate::jose::alg::Alg;
+
+/// Keycloak.
+pub static KEYCLOAK: Profile = Profile {
+    name: "keycloak",
+    summary: "Keycloak: realm as aud (or its token endpoint), iat or at most five minutes, each jti once",
+    sent_as: SentAs::ClientAssertion,
+    // Any asymmetric algorithm of the realm, unless the client pins one.
+    algs: &[Alg::Rs256, Alg::Rs384, Alg::Rs512, Alg::Es256, Alg::Es384, Alg::Es512, Alg::Ps256, Alg::Ps384, Alg::Ps512],
+    // No source speaks of padding, and readers differ: guess, the tolerant reading, which blames nobody.
+    segments: SegmentRule::PaddingTolerated,
+    // No certificates: thumbprints are not looked at.
+    thumbprints: ThumbprintRule::BytesCount,
+    // RFC 7515 §4.1.11: `crit` names what must be understood. Nothing else is on record.
+    header_members: MemberRule::Except(&["crit"]),
+    // RFC 7519 §5.1; RFC 7523bis.
+    typ: &["JWT", "client-authentication+jwt"],
+    // No certificates.
+    kid_selects_certificate: false,
+    // A client with one key needs no `kid`.
+    key_identifier: KeyIdentifierRule::Optional,
+    // "Token exp claim is required", "Token jti claim is required".
+    required_claims: &["iss", "sub", "aud", "exp", "jti"],
+    issuer: IssuerRule::ClientId,
+    subject: SubjectRule::IsIssuer,
+    federates: false,
+    // keycloak#38751: the realm; endpoints of the realm only by a lenient setting and before version 26.2, so that both
+    // pass here. keycloak#30599 prints them.
+    audience: AudienceRule::Rows(&[
+        ("*", "http*://{host}/realms/*"),
+        ("*", "http*://{host}/auth/realms/*"),
+        ("*", "http*://{host}/realms/*/protocol/openid-connect/token"),
+        ("*", "http*://{host}/auth/realms/*/protocol/openid-connect/token"),
+    ]),
+    // Read from `audience` alone.
+    audience_may_be_issuer: false,
+    audience_may_be_v1: false,
+    // keycloak#38751: refused from 26.2 on by default, fine before: not blamed here.
+    audience_may_be_array_of_one: true,
+    // ALLOWED_CLOCK_SKEW.
+    leeway: 15,
+    // "Token expiration is too far in the future and iat claim not present in token"; default of the client's "max exp".
+    max_lifetime: Some(300),
+    lifetime_from: LifetimeFrom::NowWithoutIssue,
+    remembers_jti: true,
+    marks: Marks {
+        hosts: &[],
+        paths: &[
+            "/realms/*",
+            "/auth/realms/*",
+            "/realms/*/protocol/openid-connect/*",
+            "/auth/realms/*/protocol/openid-connect/*",
+            "/realms/*/protocol/openid-connect/token/introspect",
+            "/auth/realms/*/protocol/openid-connect/token/introspect",
+        ],
+        issuers: &[],
+    },
+    sayings: &[
+        // keycloak#30599, in the server's log.
+        Saying {
+            text: "Token audience doesn't match domain",
+            check: "audience",
+            means: "`aud` is not the realm",
+            own: true,
+        },
+        // AbstractBaseJWTValidator.java.
+        Saying {
+            text: "Token expiration is too far in the future and iat claim not present in token",
+            check: "lifetime",
+            means: "without `iat`, `exp` may lie at most five minutes ahead",
+            own: true,
+        },
+        // AbstractBaseJWTValidator.java.
+        Saying {
+            text: "Token was issued in the future",
+            check: "validity",
+            means: "`iat` lies ahead of Keycloak's clock",
+            own: true,
+        },
+        // AbstractBaseJWTValidator.java.
+        Saying {
+            text: "Token was issued too far in the past to be used now",
+            check: "validity",
+            means: "`iat` is older than the client's \"max exp\"",
+            own: true,
+        },
+        // AbstractBaseJWTValidator.java.
+        Saying { text: "Token jti claim is required", check: "claims-present", means: "there is no `jti`", own: true },
+        // AbstractBaseJWTValidator.java.
+        Saying { text: "Token exp claim is required", check: "claims-present", means: "there is no `exp`", own: true },
+        // JWTClientValidator.java.
+        Saying { text: "Token reuse detected", check: "validity", means: "this `jti` was used before", own: true },
+        // JWTClientAuthenticator.java.
+        Saying {
+            text: "Signature on JWT token failed validation",
+            check: "signature",
+            means: "the signature does not verify with the client's key",
+            own: true,
+        },
+    ],
+};

@@ -1,0 +1,84 @@
+//! Okta: `private_key_jwt` at the org server and at custom authorization servers.
+//!
+//! Used by the doctor only. Source: developer.okta.com, guides/build-self-signed-jwt, where no other is named.
+
+use super::{
+    AudienceRule, IssuerRule, KeyIdentifierRule, LifetimeFrom, Marks, MemberRule, Profile, Saying, SegmentRule, SentAs,
+    SubjectRule, ThumbprintRule,
+};
+use crate::jose::alg::Alg;
+
+/// Okta.
+pub static OKTA: Profile = Profile {
+    name: "okta",
+    summary: "Okta: token endpoint as aud, at most an hour, each jti once",
+    sent_as: SentAs::ClientAssertion,
+    // guides/build-self-signed-jwt and api/openapi/okta-oauth/guides/client-auth: RSA and EC keys.
+    algs: &[Alg::Rs256, Alg::Rs384, Alg::Rs512, Alg::Es256, Alg::Es384, Alg::Es512, Alg::Ps256, Alg::Ps384, Alg::Ps512],
+    // No source speaks of padding, and readers differ: guess, the tolerant reading, which blames nobody.
+    segments: SegmentRule::PaddingTolerated,
+    // No certificates: thumbprints are not looked at.
+    thumbprints: ThumbprintRule::BytesCount,
+    // RFC 7515 §4.1.11: `crit` names what must be understood. Nothing else is on record.
+    header_members: MemberRule::Except(&["crit"]),
+    // RFC 7519 §5.1; RFC 7523bis.
+    typ: &["JWT", "client-authentication+jwt"],
+    // No certificates.
+    kid_selects_certificate: false,
+    // `kid` only where the application has several keys.
+    key_identifier: KeyIdentifierRule::Optional,
+    required_claims: &["iss", "sub", "aud", "exp"],
+    // Both are the client id.
+    issuer: IssuerRule::ClientId,
+    subject: SubjectRule::IsIssuer,
+    federates: false,
+    // facile-it/php-openid-client#25: the token endpoint, not the issuer; org server first, then custom servers.
+    audience: AudienceRule::Rows(&[("*", "https://{host}/oauth2/v1/token"), ("*", "https://{host}/oauth2/*/v1/token")]),
+    // Read from `audience` alone.
+    audience_may_be_issuer: false,
+    audience_may_be_v1: false,
+    // Not on record; RFC 7519 §4.1.3 allows it: guess, the tolerant reading.
+    audience_may_be_array_of_one: true,
+    // Not on record: guess.
+    leeway: 300,
+    // "The expiration time of the token … fails if the expiration time is more than one hour in the future".
+    max_lifetime: Some(3600),
+    lifetime_from: LifetimeFrom::Now,
+    // "The client_assertion token has already been used".
+    remembers_jti: true,
+    marks: Marks {
+        hosts: &["*.okta.com", "*.oktapreview.com", "*.okta-emea.com"],
+        paths: &["/oauth2/v1/token", "/oauth2/*/v1/token"],
+        issuers: &[],
+    },
+    sayings: &[
+        // facile-it/php-openid-client#25.
+        Saying {
+            text: "The audience claim for client_assertion must be the endpoint invoked for the request",
+            check: "audience",
+            means: "`aud` is not the address that the request was posted to",
+            own: true,
+        },
+        // Reports about Okta's Terraform provider under a fast clock.
+        Saying {
+            text: "The client_assertion token has an expiration too far into the future",
+            check: "lifetime",
+            means: "`exp` lies more than an hour ahead by Okta's clock",
+            own: true,
+        },
+        // Public walkthroughs of Okta service apps.
+        Saying {
+            text: "The client_assertion token is expired",
+            check: "validity",
+            means: "`exp` lies behind Okta's clock",
+            own: true,
+        },
+        // okta-sdk-python, comment at its DPoP retry.
+        Saying {
+            text: "The client_assertion token has already been used",
+            check: "validity",
+            means: "this `jti` was used before",
+            own: true,
+        },
+    ],
+};

@@ -1,0 +1,92 @@
+//! Salesforce: the JWT bearer flow of a connected app.
+//!
+//! Used by the doctor only. Source: help.salesforce.com, remoteaccess_oauth_jwt_flow, where no other is named.
+
+use super::{
+    AudienceRule, IssuerRule, KeyIdentifierRule, LifetimeFrom, Marks, MemberRule, Profile, Saying, SegmentRule, SentAs,
+    SubjectRule, ThumbprintRule,
+};
+use crate::jose::alg::Alg;
+
+/// Salesforce.
+pub static SALESFORCE: Profile = Profile {
+    name: "salesforce",
+    summary: "Salesforce: RS256, login or test as aud, a user as sub, three minutes",
+    // `assertion` of the grant urn:ietf:params:oauth:grant-type:jwt-bearer.
+    sent_as: SentAs::Grant,
+    // "The only supported algorithm is RSA SHA256".
+    algs: &[Alg::Rs256],
+    // No source speaks of padding, and readers differ: guess, the tolerant reading, which blames nobody.
+    segments: SegmentRule::PaddingTolerated,
+    // The certificate is found by the connected app: thumbprints are not looked at.
+    thumbprints: ThumbprintRule::BytesCount,
+    // RFC 7515 §4.1.11: `crit` names what must be understood. Nothing else is on record.
+    header_members: MemberRule::Except(&["crit"]),
+    // RFC 7519 §5.1; RFC 7523bis.
+    typ: &["JWT", "client-authentication+jwt"],
+    // The certificate is found by the connected app.
+    kid_selects_certificate: false,
+    // Header example: {"alg":"RS256"}.
+    key_identifier: KeyIdentifierRule::Optional,
+    // `prn` stands for `sub` in old clients: whether one of them is there is not judged.
+    required_claims: &["iss", "aud", "exp"],
+    // The consumer key, which has no form that is documented.
+    issuer: IssuerRule::Free,
+    // The user's name.
+    subject: SubjectRule::Free,
+    federates: false,
+    // Sandboxes: omniphx/forrest#302 and Talend/components#1423 ("audience is invalid"); production with My Domain is
+    // reported with either value (restforce/restforce#674), so both pass there. Sites: arthurimirzian's
+    // salesforce-jwt-bearer-token-flow#1, quoting Salesforce.
+    audience: AudienceRule::Rows(&[
+        ("login.salesforce.com", "https://login.salesforce.com"),
+        ("test.salesforce.com", "https://test.salesforce.com"),
+        ("*.sandbox.my.salesforce.com", "https://test.salesforce.com"),
+        ("*--*.my.salesforce.com", "https://test.salesforce.com"),
+        ("*.my.salesforce.com", "https://login.salesforce.com"),
+        ("*.my.salesforce.com", "https://test.salesforce.com"),
+        ("*", "https://*.force.com/*"),
+        ("*", "https://*.my.site.com"),
+        ("*", "https://*.my.site.com/*"),
+    ]),
+    // Read from `audience` alone.
+    audience_may_be_issuer: false,
+    audience_may_be_v1: false,
+    // Not on record: guess, the tolerant reading.
+    audience_may_be_array_of_one: true,
+    // "Salesforce allows a 3-minute buffer for clock skew".
+    leeway: 180,
+    // "The validity must be the expiration time of the assertion within 3 minutes"; reports of longer ones being taken
+    // exist, so that no limit is enforced here.
+    max_lifetime: None,
+    lifetime_from: LifetimeFrom::Now,
+    remembers_jti: false,
+    marks: Marks {
+        hosts: &["login.salesforce.com", "test.salesforce.com", "*.my.salesforce.com", "*.force.com", "*.my.site.com"],
+        paths: &["/services/oauth2/token"],
+        issuers: &["3MVG*"],
+    },
+    sayings: &[
+        // omniphx/forrest#278.
+        Saying {
+            text: "user hasn't approved this consumer",
+            check: "role-held",
+            means: "the user, or an administrator for the user's profile, has not authorised the connected app; or the request went to the wrong environment",
+            own: true,
+        },
+        // Talend/components#1423.
+        Saying {
+            text: "audience is invalid",
+            check: "audience",
+            means: "`aud` is not the environment that the request went to",
+            own: false,
+        },
+        // frankkessler/salesforce-laravel-oauth2-rest#68.
+        Saying {
+            text: "invalid_grant… invalid assertion",
+            check: "signature",
+            means: "the assertion cannot be read, or not verified with the connected app's certificate",
+            own: false,
+        },
+    ],
+};
