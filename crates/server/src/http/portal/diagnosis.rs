@@ -280,7 +280,8 @@ impl View {
             headline: spans(&render::headline(report)),
             judged_at: report.judged_at.clone(),
             profile: report.profile.clone(),
-            said: report.said.iter().map(|s| (s.code, s.meaning.clone())).collect(),
+            // Only Entra's numbers have a page to link to.
+            said: report.said.iter().filter_map(|s| Some((s.code?, s.meaning.clone()))).collect(),
             findings: report.findings.iter().map(finding).collect(),
             sources: report.sources.iter().map(source).collect(),
             table,
