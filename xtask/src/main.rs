@@ -10,6 +10,7 @@ mod fuzz;
 mod needs;
 mod process;
 mod refusals;
+mod servers;
 mod tally;
 mod test;
 mod tidy;
@@ -26,6 +27,7 @@ cargo xtask TASK
   tidy                     rules of this repository that no compiler checks
   docs                     the API documentation, warnings are errors
   refusals                 writes docs/refusals.md from the code (tidy compares it)
+  servers                  writes docs/servers.md from the profiles (tidy compares it)
   fuzz [--seconds N] [T…]  the fuzz targets, each for N seconds (20); needs a nightly toolchain and cargo-fuzz
   bench token [--short]    tokens per CPU-second of the service
   bench portal [--short]   time of every page over 100,000 applications and 1,000,000 log rows
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(rest),
         "docs" => docs::run(rest),
         "refusals" => refusals::run(rest),
+        "servers" => servers::run(rest),
         "fuzz" => fuzz::run(rest),
         "bench" => bench::run(rest),
         "wasm" => wasm::run(rest),

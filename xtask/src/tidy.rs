@@ -11,7 +11,7 @@ mod words;
 use anyhow::{Result, bail};
 
 use self::files::Tree;
-use crate::{process, refusals};
+use crate::{process, refusals, servers};
 
 /// A rule that does not hold somewhere.
 #[derive(Debug, PartialEq)]
@@ -47,6 +47,10 @@ pub fn run(arguments: &[String]) -> Result<()> {
     faults.extend(words::check(&tree));
     if tree.file(refusals::PATH).is_none_or(|file| file.text != refusals::text()) {
         faults.push(Fault::new(refusals::PATH, "is not what the code says; `cargo xtask refusals` writes it"));
+    }
+    let servers = servers::text()?;
+    if tree.file(servers::PATH).is_none_or(|file| file.text != servers) {
+        faults.push(Fault::new(servers::PATH, "is not what the code says; `cargo xtask servers` writes it"));
     }
     for fault in &faults {
         println!("{}: {}", fault.place, fault.what);

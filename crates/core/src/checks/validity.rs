@@ -32,20 +32,15 @@ pub fn lifetime(facts: &Facts<'_>) -> Outcome {
         return Outcome::NotApplicable;
     }
     let left = until.secs_since(facts.now);
-    let seconds = match facts.profile.lifetime_from {
-        LifetimeFrom::Now => left,
-        LifetimeFrom::NowWithoutIssue if jwt.claims.iat.is_absent() => left,
+    let (seconds, leeway) = match facts.profile.lifetime_from {
+        LifetimeFrom::Now => (left, 0),
+        LifetimeFrom::NowWithoutIssue if jwt.claims.iat.is_absent() => (left, 0),
         LifetimeFrom::NowWithoutIssue => return Outcome::NotApplicable,
         // What is left counts as well: an old iat must not buy a longer life.
         LifetimeFrom::Issue => {
             let issued = jwt.claims.iat.time().or(jwt.claims.nbf.time()).unwrap_or(facts.now);
-            until.secs_since(issued).max(left)
+            (until.secs_since(issued).max(left), facts.profile.leeway)
         }
     };
-    Outcome::refuse_if(seconds > limit + facts.profile.leeway, || Reason::LifetimeTooLong {
-        seconds,
-        limit,
-        now: facts.now,
-        until,
-    })
+    Outcome::refuse_if(seconds > limit + leeway, || Reason::LifetimeTooLong { seconds, limit, now: facts.now, until })
 }

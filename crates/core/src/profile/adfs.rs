@@ -12,9 +12,9 @@ use crate::jose::alg::Alg;
 pub static ADFS: Profile = Profile {
     name: "adfs",
     summary: "AD FS: certificate by x5t, token endpoint as aud",
-    // learn.microsoft.com, AD FS OpenID Connect and OAuth flows: `client_assertion`.
+    // MSAL .NET#1708: `AcquireTokenForClient` with a certificate.
     sent_as: SentAs::ClientAssertion,
-    // RS256 is what its own documentation signs with; others are not on record and not refused here.
+    // RS256 is what MSAL .NET signs with (#1714); RS384 and RS512 are not on record: guess, not refused here.
     algs: &[Alg::Rs256, Alg::Rs384, Alg::Rs512],
     // No source speaks of padding, and readers differ: guess, the tolerant reading, which blames nobody.
     segments: SegmentRule::PaddingTolerated,
@@ -30,7 +30,7 @@ pub static ADFS: Profile = Profile {
     key_identifier: KeyIdentifierRule::CertificateOrKid,
     // RFC 7523 §3.
     required_claims: &["iss", "sub", "aud", "exp"],
-    // RFC 7523 §3 item 2B; AD FS documentation: the client id.
+    // RFC 7523 §3 item 2B: the client id.
     issuer: IssuerRule::ClientId,
     subject: SubjectRule::IsIssuer,
     federates: false,
@@ -45,7 +45,7 @@ pub static ADFS: Profile = Profile {
     audience_may_be_v1: false,
     // Not on record: guess, the safe reading.
     audience_may_be_array_of_one: false,
-    // Not on record: the default of Microsoft's own token handlers.
+    // Not on record: guess, the default of Microsoft's own token handlers (`ClockSkew`, five minutes).
     leeway: 300,
     max_lifetime: None,
     lifetime_from: LifetimeFrom::Issue,

@@ -1,6 +1,7 @@
 //! Sign in with Apple: the JWT that is its client secret.
 //!
-//! Used by the doctor only. Source: developer.apple.com, creating-a-client-secret, where no other is named.
+//! Used by the doctor only. Source: developer.apple.com, generate_and_validate_tokens ("Creating the client secret"), as
+//! quoted in Timothylock/go-signin-with-apple#9 and Accedia/appleauth-net#24, where no other is named.
 
 use super::{
     AudienceRule, IssuerRule, KeyIdentifierRule, LifetimeFrom, Marks, MemberRule, Profile, SegmentRule, SentAs,
@@ -28,6 +29,7 @@ pub static APPLE: Profile = Profile {
     kid_selects_certificate: false,
     // Timothylock/go-signin-with-apple#9: "invalid_client" without it.
     key_identifier: KeyIdentifierRule::Kid,
+    // LoginRadius/apple-client-secret-generator, quoting Apple's sample.
     required_claims: &["iss", "sub", "aud", "iat", "exp"],
     // The team id of ten characters: its letters cannot be told from other text of ten.
     issuer: IssuerRule::Free,
@@ -41,7 +43,8 @@ pub static APPLE: Profile = Profile {
     audience_may_be_array_of_one: true,
     // Not on record: guess.
     leeway: 300,
-    // 15777000 seconds: mikebronner/laravel-sign-in-with-apple#9.
+    // "The value must not be greater than 15777000 (6 months in seconds)": Accedia/appleauth-net#24. That more is refused:
+    // mikebronner/laravel-sign-in-with-apple#9.
     max_lifetime: Some(15_777_000),
     lifetime_from: LifetimeFrom::Now,
     remembers_jti: false,

@@ -32,8 +32,8 @@ pub static AUTH0: Profile = Profile {
     issuer: IssuerRule::ClientId,
     subject: SubjectRule::IsIssuer,
     federates: false,
-    // The URL of the tenant or custom domain; with or without the slash, and the token endpoint, are not told apart on
-    // record: guess, none of them is blamed.
+    // "https://{yourTenant}.auth0.com/. Include the trailing slash". What a missing slash or the token endpoint gets is
+    // not on record: guess, none of them is blamed.
     audience: AudienceRule::Rows(&[
         ("*", "https://{host}/"),
         ("*", "https://{host}"),
@@ -46,7 +46,7 @@ pub static AUTH0: Profile = Profile {
     audience_may_be_array_of_one: true,
     // Not on record: guess, none beyond the limit.
     leeway: 0,
-    // "Auth0 supports a maximum of 5 minutes for the lifetime of a token": authlib/authlib#857.
+    // "Auth0 supports a maximum of 5 minutes for the lifetime of a token": the same page, and authlib/authlib#857.
     max_lifetime: Some(300),
     lifetime_from: LifetimeFrom::Issue,
     // "The client assertion is a one-time use token".

@@ -32,7 +32,7 @@ pub static DOCUSIGN: Profile = Profile {
     // The user to impersonate; absent in application tokens (docusign-esign-python-client#57).
     subject: SubjectRule::Free,
     federates: false,
-    // docusign-esign-csharp-client#170 and docusign-esign-python-client#57: the bare host, which is the environment.
+    // docusign-esign-java-client#191 ("just the domain name") and docusign-esign-python-client#57: the bare host.
     audience: AudienceRule::Rows(&[
         ("account-d.docusign.com", "account-d.docusign.com"),
         ("account.docusign.com", "account.docusign.com"),
@@ -43,17 +43,17 @@ pub static DOCUSIGN: Profile = Profile {
     audience_may_be_array_of_one: true,
     // Not on record: guess.
     leeway: 300,
-    // "The lifetime of the JWT … should not exceed one hour"; what a longer one gets is not on record.
+    // An hour is the limit in docusign-esign-node-client#215; what a longer one gets is not on record.
     max_lifetime: None,
     lifetime_from: LifetimeFrom::Issue,
     remembers_jti: false,
     marks: Marks { hosts: &["account-d.docusign.com", "account.docusign.com"], paths: &[], issuers: &[] },
     sayings: &[
-        // docusign-esign-python-client#57.
+        // docusign-esign-python-client#57; a wrong clock got the same in docusign-esign-csharp-client#323.
         Saying {
             text: "no_valid_keys_or_signatures",
             check: "signature",
-            means: "the signature does not verify with a key of the integration, or `aud` names the other environment",
+            means: "the signature does not verify with a key of the integration; a wrong clock has got this answer too",
             own: true,
         },
         // docusign-esign-php-client#187.

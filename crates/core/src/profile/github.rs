@@ -70,7 +70,7 @@ pub static GITHUB: Profile = Profile {
             means: "`exp` is no number, or lies in the past",
             own: true,
         },
-        // Reports beside sigmavirus24/github3.py#1050.
+        // octokit/auth-app.js, test/index.test.ts, which retries on it with GitHub's clock.
         Saying {
             text: "'Issued at' claim ('iat') must be an Integer",
             check: "validity",

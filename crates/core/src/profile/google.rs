@@ -71,26 +71,26 @@ pub static GOOGLE: Profile = Profile {
             means: "`iat` and `exp` are not within an hour of each other and of Google's clock",
             own: true,
         },
-        // service-account, "JWT error codes".
+        // erebusnz/gapi-google-analytics-php-interface#147: the e-mail did not match the key.
         Saying {
             text: "Invalid JWT Signature",
             check: "signature",
             means: "the key is not, or no longer, one of the account that `iss` names",
             own: true,
         },
-        // service-account, "JWT error codes".
+        // googleapis/google-cloud-php#3622: the account is disabled or deleted.
         Saying {
             text: "Invalid grant: account not found",
             check: "client-known",
-            means: "`iss` names no service account",
+            means: "`iss` names no service account, or one that is disabled or deleted",
             own: true,
         },
-        // service-account, "JWT error codes".
+        // googleapis/google-api-php-client#783.
         Saying {
-            text: "Invalid issuer: Not a service account",
+            text: "Not a valid email",
             check: "client-id-matches",
             means: "`iss` is not the e-mail of a service account",
-            own: true,
+            own: false,
         },
     ],
 };

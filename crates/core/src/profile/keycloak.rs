@@ -11,7 +11,7 @@ use crate::jose::alg::Alg;
 /// Keycloak.
 pub static KEYCLOAK: Profile = Profile {
     name: "keycloak",
-    summary: "Keycloak: realm as aud (or its token endpoint), iat or at most five minutes, each jti once",
+    summary: "Keycloak: realm as aud (or its token endpoint), iat or at most a minute, each jti once",
     sent_as: SentAs::ClientAssertion,
     // Any asymmetric algorithm of the realm, unless the client pins one.
     algs: &[Alg::Rs256, Alg::Rs384, Alg::Rs512, Alg::Es256, Alg::Es384, Alg::Es512, Alg::Ps256, Alg::Ps384, Alg::Ps512],
@@ -32,8 +32,8 @@ pub static KEYCLOAK: Profile = Profile {
     issuer: IssuerRule::ClientId,
     subject: SubjectRule::IsIssuer,
     federates: false,
-    // keycloak#38751: the realm; endpoints of the realm only by a lenient setting and before version 26.2, so that both
-    // pass here. keycloak#30599 prints them.
+    // keycloak#30599 prints what is taken. Newer versions lean towards the realm alone (keycloak#38754, #41133), which
+    // depends on version and client policy, so that the token endpoint passes here.
     audience: AudienceRule::Rows(&[
         ("*", "http*://{host}/realms/*"),
         ("*", "http*://{host}/auth/realms/*"),
@@ -43,12 +43,13 @@ pub static KEYCLOAK: Profile = Profile {
     // Read from `audience` alone.
     audience_may_be_issuer: false,
     audience_may_be_v1: false,
-    // keycloak#38751: refused from 26.2 on by default, fine before: not blamed here.
+    // keycloak#38830: several are refused from 26.2 on by default, fine before; one in an array is not blamed here.
     audience_may_be_array_of_one: true,
     // ALLOWED_CLOCK_SKEW.
     leeway: 15,
-    // "Token expiration is too far in the future and iat claim not present in token"; default of the client's "max exp".
-    max_lifetime: Some(300),
+    // "Token expiration is too far in the future and iat claim not present in token": the client's "max exp", 60 seconds
+    // by default (OIDCAdvancedConfigWrapper.java); HeliosSoftware/hfs#1437 met it with 300.
+    max_lifetime: Some(60),
     lifetime_from: LifetimeFrom::NowWithoutIssue,
     remembers_jti: true,
     marks: Marks {
@@ -75,7 +76,7 @@ pub static KEYCLOAK: Profile = Profile {
         Saying {
             text: "Token expiration is too far in the future and iat claim not present in token",
             check: "lifetime",
-            means: "without `iat`, `exp` may lie at most five minutes ahead",
+            means: "without `iat`, `exp` may lie at most a minute ahead, unless the client's \"max exp\" allows more",
             own: true,
         },
         // AbstractBaseJWTValidator.java.

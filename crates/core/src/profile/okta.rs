@@ -41,10 +41,10 @@ pub static OKTA: Profile = Profile {
     audience_may_be_array_of_one: true,
     // Not on record: guess.
     leeway: 300,
-    // "The expiration time of the token … fails if the expiration time is more than one hour in the future".
+    // okta-sdk-dotnet#489 and okta-sdk-golang#573: a second more than an hour is refused.
     max_lifetime: Some(3600),
     lifetime_from: LifetimeFrom::Now,
-    // "The client_assertion token has already been used".
+    // okta/terraform-provider-okta#2155: an assertion is not used again.
     remembers_jti: true,
     marks: Marks {
         hosts: &["*.okta.com", "*.oktapreview.com", "*.okta-emea.com"],
@@ -59,21 +59,21 @@ pub static OKTA: Profile = Profile {
             means: "`aud` is not the address that the request was posted to",
             own: true,
         },
-        // Reports about Okta's Terraform provider under a fast clock.
+        // okta/okta-sdk-python#382.
         Saying {
             text: "The client_assertion token has an expiration too far into the future",
             check: "lifetime",
             means: "`exp` lies more than an hour ahead by Okta's clock",
             own: true,
         },
-        // Public walkthroughs of Okta service apps.
+        // department-of-veterans-affairs/lighthouse-oauth-proxy, clientCredentialsStrategy.test.js.
         Saying {
             text: "The client_assertion token is expired",
             check: "validity",
             means: "`exp` lies behind Okta's clock",
             own: true,
         },
-        // okta-sdk-python, comment at its DPoP retry.
+        // Quoted in logs of 2026-09 in public repositories; okta/terraform-provider-okta#2155 avoids it.
         Saying {
             text: "The client_assertion token has already been used",
             check: "validity",

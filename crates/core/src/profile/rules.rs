@@ -139,7 +139,7 @@ fn accepted(rows: &[(&str, &str)], host: Option<&str>) -> Vec<String> {
 pub enum LifetimeFrom {
     /// From `iat`, else `nbf`, else now; never less than what is left.
     Issue,
-    /// From now: what is left.
+    /// From now: what is left, without leeway. GitHub, Okta and Box refuse a second more than the limit.
     Now,
     /// From now, and only when there is no `iat`.
     NowWithoutIssue,

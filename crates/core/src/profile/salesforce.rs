@@ -35,8 +35,9 @@ pub static SALESFORCE: Profile = Profile {
     // The user's name.
     subject: SubjectRule::Free,
     federates: false,
-    // Sandboxes: omniphx/forrest#302 and Talend/components#1423 ("audience is invalid"); production with My Domain is
-    // reported with either value (restforce/restforce#674), so both pass there. Sites: arthurimirzian's
+    // Sandboxes: Talend/components#1423 and forcedotcom/cli#3325 ("audience is invalid"); production with My Domain is
+    // reported with either value (restforce/restforce#674, #886), so both pass there. The org's own My Domain was refused
+    // in 2022 (omniphx/forrest#302) and is right in 2026 (simstudioai/sim#6508): not blamed. Sites: arthurimirzian's
     // salesforce-jwt-bearer-token-flow#1, quoting Salesforce.
     audience: AudienceRule::Rows(&[
         ("login.salesforce.com", "https://login.salesforce.com"),
@@ -45,6 +46,7 @@ pub static SALESFORCE: Profile = Profile {
         ("*--*.my.salesforce.com", "https://test.salesforce.com"),
         ("*.my.salesforce.com", "https://login.salesforce.com"),
         ("*.my.salesforce.com", "https://test.salesforce.com"),
+        ("*", "https://*.my.salesforce.com"),
         ("*", "https://*.force.com/*"),
         ("*", "https://*.my.site.com"),
         ("*", "https://*.my.site.com/*"),

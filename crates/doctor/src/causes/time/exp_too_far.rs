@@ -4,6 +4,7 @@
 //! Run by [`crate::diagnose`] over the evidence; it explains a refusal and never makes one.
 
 use countersign_core::Reason;
+use countersign_core::profile::LifetimeFrom;
 
 use crate::evidence::Evidence;
 use crate::evidence::messages::Message;
@@ -18,6 +19,7 @@ fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
     let fix = "let the assertion live five to ten minutes: GitHub takes 600 s at most, Auth0 300 s, Box 60 s";
     if let (Some(c), Some(Reason::LifetimeTooLong { seconds, limit, until, .. })) = (ev.claims, ev.refused("lifetime"))
     {
+        let from = if ev.profile.lifetime_from == LifetimeFrom::Issue { "after `iat`" } else { "ahead" };
         return vec![
             Proof::error(
                 Certainty::Proven,
@@ -27,7 +29,7 @@ fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
                     words::duration(*limit)
                 ),
             )
-            .at(c.artifact, "claims/exp", until.rfc3339(), format!("at most {limit} s after `iat`"))
+            .at(c.artifact, "claims/exp", until.rfc3339(), format!("at most {limit} s {from}"))
             .fix(match ev.known_server() {
                 Some(server) => format!(
                     "set `exp` at most {} after now, and less where clocks differ: that is the limit of {}",
