@@ -11,6 +11,8 @@ pub struct Cloud {
     pub name: &'static str,
     /// Sign-in; the first is the one in use, the others are its aliases.
     pub login: &'static [&'static str],
+    /// Whom tokens of version 1.0 name as their issuer.
+    pub issuer_v1: &'static str,
     /// Microsoft Graph.
     pub graph: &'static [&'static str],
     /// Resource manager; the first is the one in use.
@@ -34,6 +36,7 @@ pub static ALL: [Cloud; 4] = [
             "sts.windows.net",
             "login-us.microsoftonline.com",
         ],
+        issuer_v1: "https://sts.windows.net",
         graph: &["graph.microsoft.com"],
         resource_manager: &["management.azure.com", "management.core.windows.net"],
         audiences: &["https://management.core.windows.net/", "https://management.azure.com/"],
@@ -48,6 +51,7 @@ pub static ALL: [Cloud; 4] = [
     Cloud {
         name: "AzureChinaCloud",
         login: &["login.partner.microsoftonline.cn", "login.chinacloudapi.cn"],
+        issuer_v1: "https://sts.chinacloudapi.cn",
         graph: &["microsoftgraph.chinacloudapi.cn"],
         resource_manager: &["management.chinacloudapi.cn", "management.core.chinacloudapi.cn"],
         audiences: &["https://management.core.chinacloudapi.cn/", "https://management.chinacloudapi.cn/"],
@@ -62,6 +66,8 @@ pub static ALL: [Cloud; 4] = [
     Cloud {
         name: "AzureUSGovernment",
         login: &["login.microsoftonline.us", "login.usgovcloudapi.net"],
+        // No record at hand; no other host is known of to Azurite, which serves this cloud's programs too.
+        issuer_v1: "https://sts.windows.net",
         graph: &["graph.microsoft.us", "dod-graph.microsoft.us"],
         resource_manager: &["management.usgovcloudapi.net", "management.core.usgovcloudapi.net"],
         audiences: &["https://management.core.usgovcloudapi.net/", "https://management.usgovcloudapi.net/"],
@@ -76,6 +82,7 @@ pub static ALL: [Cloud; 4] = [
     Cloud {
         name: "AzureGermanCloud",
         login: &["login.microsoftonline.de"],
+        issuer_v1: "https://sts.microsoftonline.de",
         graph: &["graph.microsoft.de"],
         resource_manager: &["management.microsoftazure.de", "management.core.cloudapi.de"],
         audiences: &["https://management.core.cloudapi.de/", "https://management.microsoftazure.de/"],
@@ -107,6 +114,13 @@ pub fn of_base(base: &str) -> Option<&'static Cloud> {
     ALL.iter().find(|c| c.hosts().any(|h| h == host))
 }
 
+/// What the issuer of version 1.0 begins with for a base URL of ours: at Microsoft's names it is another host than the one that
+/// is asked (<https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference>, `iss`; the national clouds'
+/// as in the list of issuers that Azurite accepts).
+pub fn issuer_v1(base: &str) -> &str {
+    of_base(base).map_or(base, |cloud| cloud.issuer_v1)
+}
+
 /// The id of the one subscription that a tenant has here, the same at every start.
 pub fn subscription_id(tenant_id: &str) -> String {
     crate::well_known::guid_of(&format!("subscription {tenant_id}"))
@@ -124,6 +138,8 @@ mod tests {
         seen.dedup();
         assert_eq!(seen.len(), all);
         assert_eq!(of_base("https://graph.microsoft.us").unwrap().name, "AzureUSGovernment");
+        assert_eq!(issuer_v1("https://login.microsoftonline.com"), "https://sts.windows.net");
+        assert_eq!(issuer_v1("https://127.0.0.1:8443"), "https://127.0.0.1:8443");
         assert!(of_base("https://127.0.0.1:8443").is_none() && of_base("http://graph.microsoft.us").is_none());
     }
 }

@@ -8,6 +8,7 @@ use countersign_core::facts::Resource;
 use countersign_core::time::UnixTime;
 
 use super::signer::SigningKey;
+use crate::clouds::issuer_v1;
 
 /// `iat` and `nbf` lie this many seconds back (inferred from records: `exp` − `iat` is 3900 with `expires_in` 3599).
 pub const BACKDATED: i64 = 300;
@@ -79,7 +80,7 @@ fn claims(spec: &TokenSpec<'_>, v2: bool) -> String {
     // v1.0: the resource as asked for; v2.0: always the API's app id.
     text(&mut out, "aud", if v2 { &r.app_id } else { &r.identifier });
     out.push_str(",\"iss\":\"");
-    out.push_str(spec.base);
+    out.push_str(if v2 { spec.base } else { issuer_v1(spec.base) });
     out.push('/');
     out.push_str(spec.tenant_id);
     out.push_str(if v2 { "/v2.0\"" } else { "/\"" });
@@ -97,7 +98,7 @@ fn claims(spec: &TokenSpec<'_>, v2: bool) -> String {
         member(&mut out, "appid", spec.app_id);
         member(&mut out, "appidacr", method);
         out.push_str(",\"idp\":\"");
-        out.push_str(spec.base);
+        out.push_str(issuer_v1(spec.base));
         out.push('/');
         out.push_str(spec.tenant_id);
         out.push_str("/\"");

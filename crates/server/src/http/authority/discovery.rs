@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::clouds;
+use crate::clouds::issuer_v1;
 use crate::http::context::Context;
 use crate::http::error::Refusal;
 use crate::http::respond::{Answer, metadata};
@@ -118,7 +119,7 @@ fn v1(base: &str, tenant: &Named) -> serde_json::Value {
         "id_token_signing_alg_values_supported": ["RS256"],
         "response_types_supported": ["code", "id_token", "code id_token", "token id_token", "token"],
         "scopes_supported": ["openid"],
-        "issuer": format!("{base}/{}/", tenant.issuer),
+        "issuer": format!("{}/{}/", issuer_v1(base), tenant.issuer),
         "microsoft_multi_refresh_token": true,
         "authorization_endpoint": format!("{base}/{path}/oauth2/authorize"),
         "device_authorization_endpoint": format!("{base}/{path}/oauth2/devicecode"),
