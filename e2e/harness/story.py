@@ -23,6 +23,7 @@ DAEMON = "8b76b6d9-4732-4558-a4b5-40d5ff2ed6ef"
 NEIGHBOUR = "1d5a3c2e-53aa-4f0a-9a43-0c1f5a8d3b11"  # same tenant, another key
 SDK_CLIENT = "c0a1e7d2-8f04-4c58-9b2e-6d1f3a5b7c90"  # its certificates come from the openssl command
 FOREIGNER = "7e9d2b64-2c1f-4e8a-b1d3-95a0c4f6e8d2"  # lives in the other tenant
+ADMINISTRATOR = "b6a1f0c4-52d7-4c1e-9a1b-3e8f7d2c6a50"  # may change applications and read the logs through Graph
 STORY_CLIENT = "3a77ad6e-4b4e-4d2c-8b3d-1c5cbbd36f0a"  # the founding story's client
 UNKNOWN_CLIENT = "00aa11bb-22cc-4d3e-8f55-6677889900aa"
 
@@ -98,6 +99,15 @@ def write(folder: Path) -> Cast:
                                 "displayName": "SDK client",
                                 "certificateFiles": [cast.sdk.certificate.name, cast.sdk_expired.certificate.name],
                                 "passwordCredentials": [{"displayName": "e2e", "secretText": SDK_SECRET}],
+                            },
+                            {
+                                "appId": ADMINISTRATOR,
+                                "displayName": "Administrator",
+                                "certificateFiles": [cast.sdk.certificate.name],
+                                "grantedRoles": [
+                                    {"resource": "https://graph.microsoft.com", "role": role}
+                                    for role in ("Application.ReadWrite.All", "AuditLog.Read.All", "Directory.Read.All")
+                                ],
                             },
                             {
                                 "appId": STORY_CLIENT,

@@ -5,6 +5,7 @@
 mod bench;
 mod cache;
 mod ci;
+mod clients;
 mod docs;
 mod fuzz;
 mod needs;
@@ -22,9 +23,10 @@ const USAGE: &str = "\
 cargo xtask TASK
 
   test [--only STEP,…]     everything: Rust tests, real SDKs, hostile requests, kill -9, cases, short benchmark
-                           (steps: rust, build, http, sdk, run, portal, kill, cases, bench)
+                           (steps: rust, build, http, sdk, run, clients, portal, kill, cases, bench)
   ci                       format, clippy, cargo deny, documentation, tidy, then test
   tidy                     rules of this repository that no compiler checks
+  clients [--bless]        docs/clients.md against what the matrix of clients reported; --bless writes it
   docs                     the API documentation, warnings are errors
   refusals                 writes docs/refusals.md from the code (tidy compares it)
   servers                  writes docs/servers.md from the profiles (tidy compares it)
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         "docs" => docs::run(rest),
         "refusals" => refusals::run(rest),
         "servers" => servers::run(rest),
+        "clients" => clients::run(rest),
         "fuzz" => fuzz::run(rest),
         "bench" => bench::run(rest),
         "wasm" => wasm::run(rest),

@@ -96,12 +96,16 @@ fn python_version() -> Option<(u32, u32)> {
 }
 
 fn python() -> Result<PathBuf> {
+    environment("python", "e2e/python/requirements.txt")
+}
+
+/// A virtual environment with exactly what the lock file says; returns its Python.
+fn environment(name: &str, lock: &str) -> Result<PathBuf> {
     let version = python_version().context("python3 does not run")?;
     if version < PYTHON {
         bail!("python3 is {}.{}, the pinned packages need {}.{} or later", version.0, version.1, PYTHON.0, PYTHON.1);
     }
-    const LOCK: &str = "e2e/python/requirements.txt";
-    let made = cache::entry("python", &[LOCK], &format!("{}.{}", version.0, version.1), |folder| {
+    let made = cache::entry(name, &[lock], &format!("{}.{}", version.0, version.1), |folder| {
         process::heading(&format!("Python environment in {}", folder.display()));
         process::run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
         process::run(
@@ -116,10 +120,53 @@ fn python() -> Result<PathBuf> {
                     "--require-hashes",
                     "--requirement",
                 ])
-                .arg(process::root().join(LOCK)),
+                .arg(process::root().join(lock)),
         )
     })?;
     Ok(made.join("bin/python"))
+}
+
+/// What the matrix of clients needs besides.
+pub struct Clients {
+    /// The `az` program.
+    pub az: PathBuf,
+    /// The folder whose `node_modules` holds programs that carry clients of other languages, and Azurite.
+    pub modules: PathBuf,
+    /// The program that drives the `azure_identity` crate.
+    pub azure_identity: PathBuf,
+}
+
+/// Installs and builds them; all of it stays in the cache.
+pub fn clients() -> Result<Clients> {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        bail!("the matrix of clients needs Linux on x86-64: azcopy and azmcp come from npm for nothing else");
+    }
+    // azcopy is linked against libsecret; the azure_identity crate is built against OpenSSL's headers.
+    let mut missing = Vec::new();
+    if !Path::new("/usr/lib/x86_64-linux-gnu/libsecret-1.so.0").exists() {
+        missing.push("libsecret-1-0");
+    }
+    if process::output("pkg-config", &["--exists", "openssl"]).is_none() {
+        missing.extend(["pkg-config", "libssl-dev"]);
+    }
+    debian_packages(&missing)?;
+    let az = environment("azure-cli", "e2e/clients/azure-cli/requirements.txt")?.with_file_name("az");
+    let modules = npm_install("programs", "e2e/clients/node")?;
+    let sources = ["e2e/clients/rust/Cargo.toml", "e2e/clients/rust/Cargo.lock", "e2e/clients/rust/src/main.rs"];
+    let crate_folder = cache::entry("azure-identity", &sources, "", |folder| {
+        process::heading(&format!("the azure_identity crate in {}", folder.display()));
+        // Else cargo builds beside the sources, in the checkout.
+        let built = folder.join("target");
+        process::run(
+            process::cargo()
+                .args(["install", "--quiet", "--locked", "--debug", "--path", "e2e/clients/rust", "--root"])
+                .arg(folder)
+                .env("CARGO_PROFILE_DEV_DEBUG", "false")
+                .env("CARGO_TARGET_DIR", &built),
+        )?;
+        fs::remove_dir_all(&built).with_context(|| format!("cannot remove {}", built.display()))
+    })?;
+    Ok(Clients { az, modules, azure_identity: crate_folder.join("bin/countersign-e2e-azure-identity") })
 }
 
 fn node() -> Result<PathBuf> {

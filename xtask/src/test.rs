@@ -9,11 +9,11 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::needs::{self, Tools};
-use crate::process;
 use crate::tally::{Count, Runner, Tally};
+use crate::{clients, process};
 
 /// Steps in order. A step may be asked for by name; `build` comes before all that run the binary.
-const STEPS: [&str; 9] = ["rust", "build", "http", "sdk", "run", "portal", "kill", "cases", "bench"];
+const STEPS: [&str; 10] = ["rust", "build", "http", "sdk", "run", "clients", "portal", "kill", "cases", "bench"];
 
 /// Runs the steps that the arguments name, all without arguments.
 ///
@@ -54,6 +54,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
                 pages.arg("scale.py").args(["--applications", "2000", "--rows", "20000"]);
                 suite(&mut tally, "portal over a filled store", Runner::Status, in_portal(&mut pages));
             }
+            "clients" => clients(&mut tally, &tools)?,
             "kill" => suite(&mut tally, "kill -9", Runner::Pytest, &mut pytest(&tools, &["kill"])),
             "cases" => cases(&mut tally, &tools),
             _ => suite(&mut tally, "short benchmark", Runner::Status, &mut bench()?),
@@ -97,6 +98,24 @@ fn pytest(tools: &Tools, folders: &[&str]) -> Command {
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("COUNTERSIGN_BIN", binary());
     command
+}
+
+/// Every real client against the service; what they reported must be what the page says.
+fn clients(tally: &mut Tally, tools: &Tools) -> Result<()> {
+    let programs = needs::clients()?;
+    let mut command = pytest(tools, &["clients"]);
+    command
+        .env("NODE", &tools.node)
+        .env("NODE_MODULES_FOLDER", &tools.modules)
+        .env("E2E_PROGRAMS_FOLDER", &programs.modules)
+        .env("E2E_AZ", &programs.az)
+        .env("E2E_AZURE_IDENTITY_CRATE", &programs.azure_identity)
+        .env("E2E_CLIENTS_RESULTS", clients::results());
+    suite(tally, "real clients", Runner::Pytest, &mut command);
+    if let Err(error) = clients::run(&[]) {
+        tally.fault("docs/clients.md", &format!("{error:#}"));
+    }
+    Ok(())
 }
 
 /// Node's own runner over every `*.test.mjs`, under a service that is there before Node starts.
