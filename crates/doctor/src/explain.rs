@@ -74,9 +74,16 @@ fn find(key: &str) -> Option<(&'static str, &'static str)> {
         .copied()
 }
 
+/// Longest key that is taken for a misspelt one; the longest right one has some fifty characters.
+const MAX_SUGGESTED: usize = 80;
+
 /// Keys that somebody may have meant, nearest first, at most five.
 pub fn suggest(key: &str) -> Vec<&'static str> {
     let key = key.trim().to_ascii_lowercase();
+    // A whole text is no misspelt key, and comparing costs its length times that of every key.
+    if key.len() > MAX_SUGGESTED {
+        return Vec::new();
+    }
     let mut near: Vec<(usize, &'static str)> = table::PAGES
         .iter()
         .filter_map(|(k, _)| {
