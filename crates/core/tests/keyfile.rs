@@ -174,6 +174,25 @@ fn a_pkcs12_that_would_cost_too_much_is_refused_unopened() {
 }
 
 #[test]
+fn rounds_are_counted_over_all_files_and_the_rest_stays_closed() {
+    let bytes = fixture("modern.pfx");
+    let mut rounds = 100_000;
+    let opened = keyfile::read_within(&bytes, Some(PASSWORD), &mut rounds);
+    assert_eq!(opened.private_keys().count(), 1);
+    let cost = 100_000 - rounds;
+    assert!(cost > 2_048 * 2, "{cost}");
+    let mut left = cost - 1;
+    let closed = keyfile::read_within(&bytes, Some(PASSWORD), &mut left);
+    assert_eq!(closed.problems, [Problem::TooManyIterations { found: cost, limit: cost - 1 }]);
+    assert_eq!(left, cost - 1, "nothing was spent on what stayed closed");
+    // A wrong password and its variants: as often as the rounds suffice, and no round more.
+    let mut left = cost * 3 + 1;
+    let guessed = keyfile::read_within(&bytes, Some("wrong"), &mut left);
+    assert!(matches!(guessed.problems[..], [Problem::WrongPassword { works_with: None, .. }]), "{:?}", guessed.problems);
+    assert_eq!(left, 1);
+}
+
+#[test]
 fn two_entries_of_a_java_keystore_are_counted() {
     let file = read("two.pfx", Some(PASSWORD));
     let about = file.pkcs12().unwrap();

@@ -120,6 +120,11 @@ impl Encryption {
         Some(Self { oid: oid.to_owned(), name, iterations, legacy: false, memory })
     }
 
+    /// The work of one derivation, in rounds; scrypt's is what it does to its memory, 64 bytes at a time.
+    pub(super) fn cost(&self) -> u64 {
+        self.iterations.unwrap_or(1).max(self.memory.map_or(1, |bytes| bytes / 64))
+    }
+
     /// Whether the work asked for is within bounds; else what was asked and what is done at most.
     pub(super) fn within(&self, limit: u64) -> Result<(), (u64, u64)> {
         match (self.iterations, self.memory) {

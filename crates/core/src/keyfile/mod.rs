@@ -32,13 +32,24 @@ use crate::x509::key::PublicKey;
 
 /// The largest file read; a PKCS#12 with a long chain has some twenty KiB.
 pub const MAX_BYTES: usize = 1 << 20;
+/// Rounds of key derivation that [`read`] spends at most: four keys at the limit of one.
+const DEFAULT_ROUNDS: u64 = 4 * encryption::MAX_ITERATIONS;
 /// Keys, certificates and other parts read from one file.
 pub const MAX_ITEMS: usize = 256;
 
 /// Reads a key or certificate file of any kind. It never panics and always answers; what is wrong stands in
 /// [`KeyFile::problems`].
 pub fn read(bytes: &[u8], password: Option<&str>) -> KeyFile {
-    reader::read(bytes, password)
+    let mut rounds = DEFAULT_ROUNDS;
+    read_within(bytes, password, &mut rounds)
+}
+
+/// As [`read`], with the rounds of password-based key derivation that may still be spent; those spent are taken off.
+///
+/// For callers that read whatever they are given, several times over: the sum of the work is bounded, however many encrypted
+/// parts there are. What would cost more stays closed, with [`Problem::TooManyIterations`].
+pub fn read_within(bytes: &[u8], password: Option<&str>, rounds: &mut u64) -> KeyFile {
+    reader::read(bytes, password, rounds)
 }
 
 /// What a file turned out to hold.

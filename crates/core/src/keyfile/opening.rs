@@ -16,7 +16,7 @@ impl Reader<'_> {
         let Some(scheme) = encryption::scheme_of(der) else {
             return self.problem(Problem::Malformed { label: origin.label });
         };
-        let cost = scheme.iterations.unwrap_or(1);
+        let cost = scheme.cost();
         let closed = ItemKind::EncryptedKey { scheme: scheme.name, traditional: false };
         // No tool writes an encrypted PEM key with an empty password, so without one none is tried.
         self.open_key(closed, origin, cost, |password| encryption::open_pkcs8(der, password));
@@ -75,12 +75,12 @@ impl Reader<'_> {
         empty: bool,
         open: &impl Fn(&str) -> Result<T, OpenError>,
     ) -> (Result<T, OpenError>, Option<Variant>) {
-        let first = open(password);
+        let first = self.spend(cost).and_then(|()| open(password));
         if !matches!(first, Err(OpenError::WrongPassword)) {
             return (first, None);
         }
         for (variant, other) in variants(password, empty) {
-            if self.budget < cost {
+            if self.budget < cost || self.spend(cost).is_err() {
                 break;
             }
             self.budget -= cost;
@@ -91,6 +91,12 @@ impl Reader<'_> {
         (first, None)
     }
 
+    /// Takes rounds off what is left, or refuses.
+    fn spend(&mut self, cost: u64) -> Result<(), OpenError> {
+        self.rounds = self.rounds.checked_sub(cost).ok_or(OpenError::TooManyIterations(cost, self.rounds))?;
+        Ok(())
+    }
+
     pub(super) fn pkcs12(&mut self, bytes: &[u8], origin: Origin) {
         let label = "PKCS#12".to_owned();
         let Some((mut about, pfx)) = pkcs12::inspect(bytes) else {
@@ -99,10 +105,10 @@ impl Reader<'_> {
         if about.ber {
             self.repair(Repair::Ber);
         }
-        let cost = about.iterations().saturating_mul(3);
+        let cost = about.cost();
         let open = |password: &str| pkcs12::open(&pfx, &about, password);
         let (result, variant) = match self.password {
-            None => (open(""), None),
+            None => (self.spend(cost).and_then(|()| open("")), None),
             Some(password) => self.try_passwords(password, cost, true, &open),
         };
         let opened = match result {

@@ -39,6 +39,8 @@ pub struct Pkcs12 {
     pub empty_password_works: bool,
     /// BER with indefinite lengths instead of DER.
     pub ber: bool,
+    /// Rounds of key derivation for everything encrypted, each bag counted.
+    rounds: u64,
 }
 
 /// The MAC of a PKCS#12.
@@ -69,7 +71,12 @@ impl Pkcs12 {
         self.keys.max(self.certificates)
     }
 
-    /// The largest number of rounds that opening would cost.
+    /// The rounds that opening costs: for each bag a key and an initialisation vector, and the MAC.
+    pub(super) fn cost(&self) -> u64 {
+        self.rounds.saturating_mul(2).saturating_add(self.mac.as_ref().map_or(0, |m| m.iterations)).max(1)
+    }
+
+    /// The largest number of rounds in any one place.
     pub(super) fn iterations(&self) -> u64 {
         let schemes = self.encryption.iter().filter_map(|e| e.iterations);
         schemes.chain(self.mac.iter().map(|m| m.iterations)).max().unwrap_or(1)
@@ -130,7 +137,7 @@ fn walk_safes(safes: &[u8], found: &mut Pkcs12) -> Option<()> {
             data.u64()?;
             let mut info = data.sequence()?;
             info.oid()?;
-            add(&mut found.encryption, Encryption::read(info.sequence()?)?);
+            add(found, Encryption::read(info.sequence()?)?);
         } else if kind == OID_DATA {
             let mut bags = der::exactly_one(content.octets()?)?.reader();
             while let Some(mut bag) = bags.sequence() {
@@ -139,7 +146,7 @@ fn walk_safes(safes: &[u8], found: &mut Pkcs12) -> Option<()> {
                 match id.as_str() {
                     OID_SHROUDED_KEY_BAG => {
                         found.keys += 1;
-                        add(&mut found.encryption, Encryption::read(value.sequence()?.sequence()?)?);
+                        add(found, Encryption::read(value.sequence()?.sequence()?)?);
                     }
                     OID_KEY_BAG => found.keys += 1,
                     OID_CERT_BAG => found.certificates += 1,
@@ -148,13 +155,15 @@ fn walk_safes(safes: &[u8], found: &mut Pkcs12) -> Option<()> {
             }
         } else {
             let name = "protection to a group or public key (CMS enveloped data)".to_owned();
-            add(&mut found.encryption, Encryption::other(kind, name));
+            add(found, Encryption::other(kind, name));
         }
     }
     Some(())
 }
 
-fn add(list: &mut Vec<Encryption>, encryption: Encryption) {
+fn add(found: &mut Pkcs12, encryption: Encryption) {
+    found.rounds = found.rounds.saturating_add(encryption.cost());
+    let list = &mut found.encryption;
     if !list.iter().any(|e| e.name == encryption.name && e.iterations == encryption.iterations) {
         list.push(encryption);
     }

@@ -21,10 +21,11 @@ const MAX_NESTING: usize = 3;
 /// Rounds of key derivation spent on guessing what is wrong with a password.
 const GUESS_BUDGET: u64 = 3_000_000;
 
-pub(super) fn read(bytes: &[u8], password: Option<&str>) -> KeyFile {
+pub(super) fn read(bytes: &[u8], password: Option<&str>, rounds: &mut u64) -> KeyFile {
     let mut reader = Reader {
         password,
-        budget: GUESS_BUDGET,
+        budget: GUESS_BUDGET.min(*rounds),
+        rounds: *rounds,
         file: KeyFile { format: Format::Unknown, items: Vec::new(), repairs: Vec::new(), problems: Vec::new() },
     };
     if bytes.len() > MAX_BYTES {
@@ -33,12 +34,16 @@ pub(super) fn read(bytes: &[u8], password: Option<&str>) -> KeyFile {
         reader.whole(bytes, None, 0);
         reader.finish();
     }
+    *rounds = reader.rounds;
     reader.file
 }
 
 pub(super) struct Reader<'p> {
     pub(super) password: Option<&'p str>,
+    /// Rounds left for guessing.
     pub(super) budget: u64,
+    /// Rounds left for everything.
+    pub(super) rounds: u64,
     pub(super) file: KeyFile,
 }
 
@@ -220,14 +225,14 @@ impl Reader<'_> {
                 Some(found) => found,
                 None => continue,
             };
-            let mut inner = Reader { password: self.password, budget: self.budget, file: empty() };
+            let mut inner = Reader { password: self.password, budget: self.budget, rounds: self.rounds, file: empty() };
             inner.whole(&bytes, Some(whole.clone()), depth + 1);
+            (self.budget, self.rounds) = (inner.budget, inner.rounds);
             let cut =
                 bytes.first() == Some(&0x30) && matches!(inner.file.problems.as_slice(), [Problem::Truncated { .. }]);
             if inner.file.items.is_empty() && !cut {
                 continue;
             }
-            self.budget = inner.budget;
             let holds_text = bytes.first() != Some(&der::tag::SEQUENCE);
             let holds_pfx = inner.file.items.iter().any(|i| matches!(i.kind, ItemKind::Pkcs12(_)));
             let (format, repair) = match (hex, holds_text, holds_pfx) {

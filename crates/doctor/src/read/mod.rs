@@ -31,13 +31,22 @@ const MAX_ARTIFACTS: usize = 20_000;
 const MAX_ATTEMPTS: usize = 4000;
 /// Bytes spent in one file on mending JSON that people typed.
 const MAX_MENDING: usize = 1 << 20;
+/// Rounds of key derivation spent on one file, all passwords and their variants together: about a second's work.
+const MAX_ROUNDS: u64 = 3_000_000;
 /// Passwords tried for one file; the key reader tries variants of each.
 const MAX_PASSWORDS: usize = 4;
 
 /// Reads one file.
 pub fn read(name: &str, bytes: &[u8], passwords: &[Zeroizing<String>]) -> Vec<Artifact> {
-    let mut c =
-        Collector { file: name, passwords, repairs: Vec::new(), out: Vec::new(), patch_target: None, cut: false };
+    let mut c = Collector {
+        file: name,
+        passwords,
+        repairs: Vec::new(),
+        out: Vec::new(),
+        patch_target: None,
+        cut: false,
+        rounds: MAX_ROUNDS,
+    };
     if bytes.len() > MAX_FILE {
         c.push(Content::Unknown("a file of more than 64 MiB"));
         return c.out;
@@ -72,6 +81,8 @@ pub(crate) struct Collector<'a> {
     patch_target: Option<Option<String>>,
     /// What is read now was cut off at its end.
     cut: bool,
+    /// Rounds of key derivation that may still be spent.
+    rounds: u64,
 }
 
 impl Collector<'_> {
@@ -134,15 +145,15 @@ impl Collector<'_> {
         self.keep_keys(file, bytes)
     }
 
-    fn open(&self, bytes: &[u8]) -> KeyFile {
+    fn open(&mut self, bytes: &[u8]) -> KeyFile {
         let mut passwords = self.passwords.iter().take(MAX_PASSWORDS);
-        let Some(first) = passwords.next() else { return keyfile::read(bytes, None) };
-        let mut best = keyfile::read(bytes, Some(first.as_str()));
+        let Some(first) = passwords.next() else { return keyfile::read_within(bytes, None, &mut self.rounds) };
+        let mut best = keyfile::read_within(bytes, Some(first.as_str()), &mut self.rounds);
         for password in passwords {
             if !best.problems.iter().any(|p| matches!(p, Problem::WrongPassword { .. })) {
                 break;
             }
-            let next = keyfile::read(bytes, Some(password.as_str()));
+            let next = keyfile::read_within(bytes, Some(password.as_str()), &mut self.rounds);
             if !next.problems.iter().any(|p| matches!(p, Problem::WrongPassword { .. })) {
                 best = next;
             }
