@@ -1,8 +1,11 @@
-//! `cargo xtask bench token`: tokens per CPU-second of the service, against the price of the RSA operations alone.
+//! `cargo xtask bench token|doctor`: speed against the goals; the doctor's part stands in a file of its own.
+//!
+//! `token`: tokens per CPU-second of the service, against the price of the RSA operations alone.
 //!
 //! Both sides are measured in one run, in turns, on the same core, so that the ratio holds while the machine's speed
 //! drifts. Every assertion is distinct, every answer is checked to be a token of its own, a sample is verified.
 
+mod doctor;
 mod load;
 mod service;
 mod workload;
@@ -38,11 +41,13 @@ struct Plan {
 /// # Errors
 /// When the service fails, an answer is wrong, or the ratio stays under the goal.
 pub fn run(arguments: &[String]) -> Result<()> {
-    let (which, rest) = arguments.split_first().context("bench what? `cargo xtask bench token|portal`")?;
-    if which == "portal" {
-        return portal(rest);
+    let (which, rest) = arguments.split_first().context("bench what? `cargo xtask bench token|portal|doctor`")?;
+    match which.as_str() {
+        "portal" => return portal(rest),
+        "doctor" => return doctor::run(rest),
+        "token" => {}
+        _ => bail!("there is no benchmark `{which}`; they are `token`, `portal` and `doctor`"),
     }
-    ensure!(which == "token", "there is no benchmark `{which}`; `cargo xtask bench token`");
     let mut plan = Plan {
         applications: 10_000,
         rounds: 5,
