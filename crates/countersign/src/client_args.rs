@@ -127,6 +127,11 @@ pub struct Place {
 }
 
 impl AuthorityArgs {
+    /// For a command that has these flags itself.
+    pub fn of(tenant: Option<String>, authority: Option<String>, ready_file: Option<PathBuf>) -> Self {
+        Self { tenant, authority, ready_file }
+    }
+
     /// Lays flags and variables over each other.
     pub fn place(&self) -> Result<Place, Failure> {
         let ready = self.ready_file.as_deref().map(Ready::read).transpose()?;
@@ -209,6 +214,14 @@ pub struct ClientArgs {
 }
 
 impl ClientArgs {
+    /// For a command that has these flags itself; the files are certificate, key, secret and federated token.
+    pub fn of(client_id: Option<String>, files: [Option<PathBuf>; 4], password_file: Option<PathBuf>) -> Self {
+        let [cert, key, secret_file, federated_token_file] = files;
+        let key_id = KeyId::default();
+        let certificate = CertificateArgs { cert, key, password_file, alg: None, key_id, send_chain: false };
+        Self { client_id, certificate, secret_file, federated_token_file }
+    }
+
     /// The client id.
     pub fn client_id(&self) -> Result<String, Failure> {
         self.client_id.clone().or_else(|| azure("AZURE_CLIENT_ID")).ok_or_else(|| {

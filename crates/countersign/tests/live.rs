@@ -383,3 +383,82 @@ fn files(folder: &Path) -> Vec<String> {
     names.sort();
     names
 }
+
+#[test]
+fn the_doctor_asks_only_when_told_to_and_judges_by_what_comes_back() {
+    let service = Service::start(&[]);
+    let id = payroll(&service);
+    let cert = ["--cert", "payroll.cert.pem", "--key", "payroll.key.pem"];
+    // An assertion as people make it wrong: the thumbprint's hex text instead of its bytes. Made by hand, unsigned is enough.
+    let ready: Value = serde_json::from_slice(&std::fs::read(service.path("ready.json")).unwrap()).unwrap();
+    let token_url = format!("{}/oauth2/v2.0/token", ready["authority"].as_str().unwrap());
+    let shown = service.json(&["cert", "show", "payroll.cert.pem", "--format", "json"]);
+    let sha1 = find(&shown, "sha1").unwrap();
+    let segment = |json: String| countersign_core::encoding::encode_base64url(json.as_bytes());
+    let wrong = format!(
+        "{}.{}.",
+        segment(format!(
+            r#"{{"alg":"RS256","typ":"JWT","x5t":"{}"}}"#,
+            countersign_core::encoding::encode_base64url(sha1.as_bytes())
+        )),
+        segment(format!(r#"{{"aud":"{token_url}","iss":"{id}","sub":"{id}","jti":"1","exp":4102444800}}"#)),
+    );
+    std::fs::write(service.path("wrong.jwt"), &wrong).unwrap();
+
+    let mut args = vec!["doctor", "wrong.jwt", "--live", "--client-id", &id, "--format", "json"];
+    args.extend(cert);
+    let output = service.run(&args);
+    assert_eq!(output.status.code(), Some(1), "{}{}", out(&output), err(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["live"]["answer"], "accepted", "{report:#}");
+    assert_eq!(report["live"]["registration"], "read", "{report:#}");
+    assert_eq!(report["findings"][0]["code"], "thumbprint-hex-not-decoded", "{report:#}");
+    assert_eq!(report["findings"][0]["certainty"], "proven", "{report:#}");
+    let differences = report["live"]["differences"].to_string();
+    assert!(differences.contains("header/alg") && differences.contains("header/x5t"), "{differences}");
+    assert!(!differences.contains("claims/"), "the claims were right: {differences}");
+
+    // The certificate is taken off the registration: now the right assertion is refused too, and Graph shows why.
+    let key = service.json(&["credential", "list", &id, "--format", "json"]);
+    let key_id = find(&key, "keyId").unwrap();
+    service.ok(&["cert", "new", "other"]);
+    service.ok(&["credential", "add", &id, "--cert", "other.cert.pem"]);
+    service.ok(&["credential", "remove", &id, &key_id]);
+    let mut args = vec!["doctor", "--live", "--client-id", &id, "--format", "json"];
+    args.extend(cert);
+    let output = service.run(&args);
+    assert_eq!(output.status.code(), Some(1), "{}{}", out(&output), err(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&report["live"]["answer"], &report["live"]["aadsts"][0]),
+        (&"refused".into(), &700_027.into()),
+        "{report:#}"
+    );
+    assert_eq!(report["live"]["registration"], "read", "{report:#}");
+    let codes: Vec<&str> = report["findings"].as_array().unwrap().iter().filter_map(|f| f["code"].as_str()).collect();
+    assert!(codes.contains(&"cert-not-registered"), "{report:#}");
+
+    // Its words for people give nothing away, and without --live nothing is asked.
+    args.truncate(4);
+    args.extend(cert);
+    let output = service.run(&args);
+    let text = out(&output);
+    assert!(text.contains("refused: AADSTS700027") && text.contains("registration: read"), "{text}");
+    assert!(!text.contains("PRIVATE KEY") && !text.contains("eyJ"), "{text}");
+    let output = service.run(&["doctor", "wrong.jwt", "--cert", "payroll.cert.pem"]);
+    assert_eq!(output.status.code(), Some(3), "flags of --live need it: {}", err(&output));
+    assert!(!out(&service.run(&["doctor", "wrong.jwt"])).contains("asked "));
+}
+
+/// The first text under that name, at any depth, in any letter case.
+fn find(json: &Value, name: &str) -> Option<String> {
+    match json {
+        Value::Object(members) => members
+            .iter()
+            .find(|(key, value)| key.eq_ignore_ascii_case(name) && value.is_string())
+            .and_then(|(_, value)| value.as_str().map(str::to_owned))
+            .or_else(|| members.values().find_map(|value| find(value, name))),
+        Value::Array(items) => items.iter().find_map(|item| find(item, name)),
+        _ => None,
+    }
+}

@@ -1,8 +1,10 @@
 //! `doctor [FILE…]`: why an assertion was, or would be, refused, from whatever lies at hand.
 //!
-//! Reads files and the clock for `countersign-doctor`, prints its report, and ends with the report's status. Sends nothing.
+//! Reads files and the clock for `countersign-doctor`, prints its report, and ends with the report's status. Sends nothing, unless
+//! `--live` is given.
 
 mod env;
+mod live;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -10,7 +12,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use countersign_core::crypto::aws_lc::AwsLc;
 use countersign_core::{UnixTime, profile};
-use countersign_doctor::{Input, Options, examine, render};
+use countersign_doctor::{Input, Options, Report, examine, render};
 use zeroize::Zeroizing;
 
 use crate::client_args::azure;
@@ -66,6 +68,8 @@ pub struct Args {
     /// How the report is printed
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
+    #[command(flatten)]
+    live: live::LiveArgs,
 }
 
 /// What else the doctor examines.
@@ -103,6 +107,7 @@ pub fn run(args: &Args, color: Color) -> Result<u8, Failure> {
         options.passwords.push(Zeroizing::new(text.clone()));
     }
     let files = match args.files.as_slice() {
+        [] if args.live.live => &[],
         [] if std::io::stdin().is_terminal() => {
             return Err(Failure::new(
                 Exit::Usage,
@@ -116,14 +121,48 @@ pub fn run(args: &Args, color: Color) -> Result<u8, Failure> {
     for path in files {
         contents.push((path.display().to_string(), input::read(path)?));
     }
-    let inputs: Vec<Input<'_>> = contents.iter().map(|(name, bytes)| Input { name, bytes }).collect();
+    let learnt = learn(args, &contents)?;
+    let mut inputs: Vec<Input<'_>> = contents.iter().map(|(name, bytes)| Input { name, bytes }).collect();
+    if let Some(learnt) = &learnt {
+        inputs.extend(learnt.files.iter().map(|(name, bytes)| Input { name, bytes }));
+        options.tenant = options.tenant.or_else(|| learnt.tenant.clone());
+        options.client_id = options.client_id.or_else(|| Some(learnt.client_id.clone()));
+    }
     let report = examine(&inputs, &options, &AwsLc);
     output::data(&match args.format {
-        ReportFormat::Human => render::text::render(&report, output::width(), color.on_stdout()),
-        ReportFormat::Json => render::json::pretty(&report),
+        ReportFormat::Human => {
+            let live = learnt.as_ref().map(|learnt| format!("{}\n", learnt.text)).unwrap_or_default();
+            live + &render::text::render(&report, output::width(), color.on_stdout())
+        }
+        ReportFormat::Json => with_live(&report, learnt.as_ref()),
         ReportFormat::Sarif => render::sarif::render(&report),
         ReportFormat::Junit => render::junit::render(&report),
         ReportFormat::Html => render::html::render(&report),
     })?;
-    Ok(report.exit_code())
+    // Without files the question was whether a right assertion is taken.
+    Ok(match &learnt {
+        Some(learnt) if contents.is_empty() => u8::from(!learnt.accepted),
+        _ => report.exit_code(),
+    })
+}
+
+fn learn(args: &Args, contents: &[(String, Vec<u8>)]) -> Result<Option<live::Learnt>, Failure> {
+    if !args.live.live {
+        return Ok(None);
+    }
+    let named = live::Named {
+        tenant: args.tenant.as_deref(),
+        client_id: args.client_id.as_deref(),
+        password_file: args.password_file.first(),
+        redact: args.redact,
+    };
+    crate::runtime()?.block_on(live::ask(&args.live, &named, contents)).map(Some)
+}
+
+/// The report's JSON, with what `--live` learnt as a member of its own.
+fn with_live(report: &Report, learnt: Option<&live::Learnt>) -> String {
+    let Some(learnt) = learnt else { return render::json::pretty(report) };
+    let mut json = serde_json::to_value(report).unwrap_or_default();
+    json["live"] = learnt.json.clone();
+    format!("{json:#}\n")
 }
