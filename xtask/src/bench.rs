@@ -1,4 +1,4 @@
-//! `cargo xtask bench token|doctor`: speed against the goals; the doctor's part stands in a file of its own.
+//! `cargo xtask bench token|portal|doctor`: speed against the goals; the doctor's part stands in a file of its own.
 //!
 //! `token`: tokens per CPU-second of the service, against the price of the RSA operations alone.
 //!

@@ -22,17 +22,20 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask TASK
 
-  test [--only STEP,…]     everything: Rust tests, real SDKs, hostile requests, kill -9, cases, short benchmark
-                           (steps: rust, build, http, sdk, run, clients, portal, kill, cases, bench)
+  test [--only STEP,…]     everything: Rust tests, real SDKs, hostile requests, kill -9, cases, short benchmarks,
+                           the doctor in WebAssembly, every fuzz target for 20 s
+                           (steps: rust, build, http, sdk, run, clients, portal, kill, cases, bench, wasm, fuzz)
   ci                       format, clippy, cargo deny, documentation, tidy, then test
   tidy                     rules of this repository that no compiler checks
   clients [--bless]        docs/clients.md against what the matrix of clients reported; --bless writes it
   docs                     the API documentation, warnings are errors
   refusals                 writes docs/refusals.md from the code (tidy compares it)
   servers                  writes docs/servers.md from the profiles (tidy compares it)
-  fuzz [--seconds N] [T…]  the fuzz targets, each for N seconds (20); needs a nightly toolchain and cargo-fuzz
+  fuzz [--seconds N] [--jobs N] [T…]
+                           the fuzz targets, each for N seconds (20), N at a time (one for each core)
   bench token [--short]    tokens per CPU-second of the service
   bench portal [--short]   time of every page over 100,000 applications and 1,000,000 log rows
+  bench doctor [--short]   how long a diagnosis takes, in process and as a command
   wasm [--test]            the doctor for browsers: module and page; --test compares it with the native program (Node)
 ";
 

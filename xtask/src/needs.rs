@@ -64,12 +64,13 @@ fn missing_packages() -> Vec<&'static str> {
     missing
 }
 
-fn debian_packages(packages: &[&str]) -> Result<()> {
+/// Installs Debian packages, as root; else says which and how.
+pub fn debian_packages(packages: &[&str]) -> Result<()> {
     if packages.is_empty() {
         return Ok(());
     }
     let command = format!("apt-get install {}", packages.join(" "));
-    let root = process::output("id", &["-u"]).as_deref() == Some("0");
+    let root = is_root();
     if !Path::new("/usr/bin/apt-get").exists() {
         bail!(
             "missing: {}. This is no Debian; install them with your system's package manager (there: `{command}`)",
@@ -87,6 +88,15 @@ fn debian_packages(packages: &[&str]) -> Result<()> {
             .args(packages)
             .env("DEBIAN_FRONTEND", "noninteractive"),
     )
+}
+
+/// Debian and root: packages can be installed without asking anybody.
+pub fn may_install() -> bool {
+    Path::new("/usr/bin/apt-get").exists() && is_root()
+}
+
+fn is_root() -> bool {
+    process::output("id", &["-u"]).as_deref() == Some("0")
 }
 
 fn python_version() -> Option<(u32, u32)> {
@@ -169,7 +179,8 @@ pub fn clients() -> Result<Clients> {
     Ok(Clients { az, modules, azure_identity: crate_folder.join("bin/countersign-e2e-azure-identity") })
 }
 
-fn node() -> Result<PathBuf> {
+/// A Node that is young enough, the system's or one of our own.
+pub fn node() -> Result<PathBuf> {
     let version = process::output("node", &["--version"]).and_then(|text| major(&text));
     if version.is_some_and(|version| version >= NODE) {
         return Ok(PathBuf::from("node"));

@@ -1,7 +1,8 @@
 //! `cargo xtask test`: everything that shows the product works, ending in one line `N passed, M failed`.
 //!
 //! The README's test command, and the longer part of `ci`. `cargo test --workspace` alone runs what needs nothing but Rust;
-//! this adds the released binary under real SDKs, hostile requests, kill -9, the worked cases and a short benchmark.
+//! this adds the released binary under real SDKs, hostile requests, kill -9, the worked cases, short benchmarks, the doctor in
+//! WebAssembly beside the native one, and a short run of every fuzz target.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -13,7 +14,8 @@ use crate::tally::{Count, Runner, Tally};
 use crate::{clients, process};
 
 /// Steps in order. A step may be asked for by name; `build` comes before all that run the binary.
-const STEPS: [&str; 10] = ["rust", "build", "http", "sdk", "run", "clients", "portal", "kill", "cases", "bench"];
+const STEPS: [&str; 12] =
+    ["rust", "build", "http", "sdk", "run", "clients", "portal", "kill", "cases", "bench", "wasm", "fuzz"];
 
 /// Runs the steps that the arguments name, all without arguments.
 ///
@@ -57,7 +59,16 @@ pub fn run(arguments: &[String]) -> Result<()> {
             "clients" => clients(&mut tally, &tools)?,
             "kill" => suite(&mut tally, "kill -9", Runner::Pytest, &mut pytest(&tools, &["kill"])),
             "cases" => cases(&mut tally, &tools),
-            _ => suite(&mut tally, "short benchmark", Runner::Status, &mut bench()?),
+            "bench" => {
+                let short = [["bench", "token", "--short"], ["bench", "doctor", "--short"]];
+                for (name, arguments) in
+                    ["short benchmark of tokens", "short benchmark of the doctor"].iter().zip(short)
+                {
+                    suite(&mut tally, name, Runner::Status, &mut itself(&arguments)?);
+                }
+            }
+            "wasm" => suite(&mut tally, "the doctor in WebAssembly", Runner::Node, &mut itself(&["wasm", "--test"])?),
+            _ => suite(&mut tally, "fuzz targets", Runner::Status, &mut itself(&["fuzz", "--seconds", "20"])?),
         }
     }
     if !tally.close() {
@@ -193,10 +204,10 @@ fn cases(tally: &mut Tally, tools: &Tools) {
     );
 }
 
-/// This program again, so that the benchmark's own words come line by line like any other suite's.
-fn bench() -> Result<Command> {
+/// This program again, so that a task's own words come line by line like any other suite's.
+fn itself(arguments: &[&str]) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["bench", "token", "--short"]).current_dir(process::root());
+    command.args(arguments).current_dir(process::root());
     Ok(command)
 }
 

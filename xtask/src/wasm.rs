@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use countersign_core::encoding::encode_base64;
 use countersign_core::thumbprint::{Hash, digest};
 
-use crate::process;
+use crate::{needs, process};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 /// The largest module, as it is and under gzip: what somebody on a slow line still waits for.
@@ -39,7 +39,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
         [flag] if flag == "--test" => true,
         _ => bail!("wasm takes `--test`, nothing else"),
     };
-    let module = build(&toolchain()?)?;
+    let module = build(&toolchain(false)?)?;
     let packed = gzip(&module)?;
     let (size, packed_size) = (fs::metadata(&module)?.len(), fs::metadata(&packed)?.len());
     println!("{}: {size} bytes, {packed_size} under gzip", module.display());
@@ -51,7 +51,8 @@ pub fn run(arguments: &[String]) -> Result<()> {
     if test { compare(&module, &page) } else { Ok(()) }
 }
 
-fn toolchain() -> Result<Toolchain> {
+/// `asked`: Debian's packages were installed, and are not asked for again.
+fn toolchain(asked: bool) -> Result<Toolchain> {
     let own = process::output("rustc", &["--print", "target-libdir", "--target", TARGET]);
     if own.is_some_and(|folder| Path::new(&folder).is_dir()) {
         return Ok(Toolchain { rustc: None, build_std: false, linker: None });
@@ -61,6 +62,10 @@ fn toolchain() -> Result<Toolchain> {
     let source = Path::new("/usr/lib/rustlib/src/rust/library/std");
     if debian.is_file() && source.is_dir() {
         return Ok(Toolchain { rustc: Some(debian.to_owned()), build_std: true, linker: Some(linker()?) });
+    }
+    if !asked && needs::may_install() {
+        needs::debian_packages(&["rustc-web", "rust-web-src"])?;
+        return toolchain(true);
     }
     bail!(
         "no toolchain for {TARGET}: run `rustup target add {TARGET}`, or, where rustup cannot fetch it, on Debian as root \
@@ -142,8 +147,8 @@ fn assemble(template: &str, scripts: &str, module: &[u8]) -> Result<String> {
 fn compare(module: &Path, page: &Path) -> Result<()> {
     process::run(process::cargo().args(["build", "--locked", "--package", "countersign"]))?;
     process::run(
-        Command::new("node")
-            .args(["--test", "crates/wasm/tests/module.test.mjs"])
+        Command::new(needs::node()?)
+            .args(["--test", "--test-reporter=spec", "crates/wasm/tests/module.test.mjs"])
             .current_dir(process::root())
             .env("COUNTERSIGN_WASM", module)
             .env("COUNTERSIGN_PAGE", page)
