@@ -542,7 +542,7 @@ fn refused(name: &'static str, value: &str, origin: &Origin, why: String) -> Con
 fn read_file(path: &Path, text: &str, out: &mut BTreeMap<&'static str, Given>) -> Result<(), ConfigError> {
     let unusable = |cause: String| ConfigError::File { path: path.to_owned(), origin: None, cause };
     let table: BTreeMap<String, toml::Spanned<toml::Value>> =
-        toml::from_str(text).map_err(|e| unusable(e.to_string().trim_end().to_owned()))?;
+        toml::from_str(text).map_err(|e| unusable(place_of(&e, text)))?;
     for (key, value) in table {
         let line = text.get(..value.span().start).map_or(1, |before| before.matches('\n').count() + 1);
         let Some(known) = KEYS.iter().find(|k| k.name == key && k.name != "config") else {
@@ -564,6 +564,14 @@ fn read_file(path: &Path, text: &str, out: &mut BTreeMap<&'static str, Given>) -
         out.insert(known.name, Given { values, origin });
     }
     Ok(())
+}
+
+/// Where TOML ends, and why. The line itself is not shown, as toml's own words do: it may hold a database's password.
+fn place_of(error: &toml::de::Error, text: &str) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
+    format!("line {line}, column {column}: {}", error.message())
 }
 
 fn warnings(sources: &Sources) -> Vec<String> {
@@ -603,6 +611,13 @@ mod tests {
             out.flags.entry((*name).to_owned()).or_default().push((*value).to_owned());
         }
         out
+    }
+
+    #[test]
+    fn a_line_that_is_no_toml_is_named_and_not_shown() {
+        let file = "listen = \"127.0.0.1:1\"\ndatabase = \"postgres://u:s3cret@db/x\n";
+        let error = Config::load(&sources(&[], &[], file)).unwrap_err().to_string();
+        assert!(error.contains("line 2") && !error.contains("s3cret"), "{error}");
     }
 
     #[test]
