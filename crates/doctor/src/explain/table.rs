@@ -226,6 +226,7 @@ pub(super) static PAGES: &[(&str, &str)] = &[
     ("AADSTS7000012", include_str!("../../explain/AADSTS7000012.md")),
     ("AADSTS7000112", include_str!("../../explain/AADSTS7000112.md")),
     ("AADSTS7000114", include_str!("../../explain/AADSTS7000114.md")),
+    ("AADSTS7000213", include_str!("../../explain/AADSTS7000213.md")),
     ("AADSTS7000214", include_str!("../../explain/AADSTS7000214.md")),
     ("AADSTS7000215", include_str!("../../explain/AADSTS7000215.md")),
     ("AADSTS7000216", include_str!("../../explain/AADSTS7000216.md")),
