@@ -132,3 +132,19 @@ fn ten_thousand_registrations_are_matched() {
     let text = list(10_000);
     assert_eq!(answers(&[text.as_bytes(), jwt.as_bytes()]), Verdict::Accepted);
 }
+
+/// What fuzzing found, or might: each file is examined alone and beside a right assertion.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the test reads its cases from files; the library does not")]
+fn kept_inputs_are_answered() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile");
+    let right = assertion(&Identity::rsa(0, &Spec::default()));
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        assert_ne!(answers(&[&bytes]), Verdict::Accepted);
+        answers(&[&bytes, right.as_bytes()]);
+        count += 1;
+    }
+    assert!(count > 0, "the inputs are there");
+}

@@ -94,7 +94,13 @@ fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
     });
     let title = match same_key {
         Some(_) => "the certificate that signs is not registered: another certificate with the same key is, and the service goes by the certificate".to_owned(),
-        None => format!("no key of the application has the thumbprint {}", words::hex(&digest)),
+        None => match nearest(&words::hex(&digest), &registered) {
+            Some((near, digits)) => format!(
+                "no key of the application has the thumbprint {}; the nearest, {near}, differs in {digits} digits",
+                words::hex(&digest)
+            ),
+            None => format!("no key of the application has the thumbprint {}", words::hex(&digest)),
+        },
     };
     let sure = known.is_some() || matches!(ev.signature, Signature::Verifies(_)) || ev.header.is_some();
     let mut proof = Proof::error(if sure { Certainty::Proven } else { Certainty::Likely }, title)
@@ -104,6 +110,18 @@ fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
         proof = proof.at(k.artifact, "certificate", k.certificate.subject(), "");
     }
     vec![proof.fix(fix).rank(50)]
+}
+
+/// The registered thumbprint that was probably meant: as long, and other in so few digits that it was mistyped or misread. Two
+/// digests that have nothing to do with each other share about two digits in forty.
+fn nearest<'a>(digest: &str, registered: &'a [String]) -> Option<(&'a str, usize)> {
+    const MISTYPED: usize = 6;
+    registered
+        .iter()
+        .filter(|other| other.len() == digest.len())
+        .map(|other| (other.as_str(), other.bytes().zip(digest.bytes()).filter(|(a, b)| a != b).count()))
+        .min_by_key(|(_, digits)| *digits)
+        .filter(|(_, digits)| *digits <= MISTYPED)
 }
 
 /// No registration at hand: the thumbprint is that of none of the certificates given.
