@@ -188,7 +188,11 @@ fn rounds_are_counted_over_all_files_and_the_rest_stays_closed() {
     // A wrong password and its variants: as often as the rounds suffice, and no round more.
     let mut left = cost * 3 + 1;
     let guessed = keyfile::read_within(&bytes, Some("wrong"), &mut left);
-    assert!(matches!(guessed.problems[..], [Problem::WrongPassword { works_with: None, .. }]), "{:?}", guessed.problems);
+    assert!(
+        matches!(guessed.problems[..], [Problem::WrongPassword { works_with: None, .. }]),
+        "{:?}",
+        guessed.problems
+    );
     assert_eq!(left, 1);
 }
 

@@ -88,6 +88,10 @@ pub fn run(args: &Args, color: Color) -> Result<u8, Failure> {
     if let Some(Verb::Env(args)) = &args.verb {
         return env::run(args, color);
     }
+    if let Some(flag) = args.live.stray() {
+        let message = format!("{flag} goes with --live only; a file to examine is named without a flag");
+        return Err(Failure::new(Exit::Usage, message));
+    }
     let mut options = Options::new(clock::now());
     options.tenant.clone_from(&args.tenant);
     options.client_id.clone_from(&args.client_id);

@@ -27,25 +27,25 @@ pub struct LiveArgs {
     #[arg(long)]
     pub live: bool,
     /// File with key and certificate (PEM, DER, PKCS#12), or the certificate beside --key [or AZURE_CLIENT_CERTIFICATE_PATH]
-    #[arg(long, value_name = "FILE", requires = "live")]
+    #[arg(long, value_name = "FILE")]
     cert: Option<PathBuf>,
     /// File with the private key, where it stands apart
-    #[arg(long, value_name = "FILE", requires = "live")]
+    #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
     /// File with the client secret, - for stdin [or AZURE_CLIENT_SECRET]
-    #[arg(long, value_name = "FILE", requires = "live")]
+    #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
     /// File with a federated token [or AZURE_FEDERATED_TOKEN_FILE]
-    #[arg(long, value_name = "FILE", requires = "live")]
+    #[arg(long, value_name = "FILE")]
     federated_token_file: Option<PathBuf>,
     /// Authority host, or URL of a local service [or COUNTERSIGN_URL, AZURE_AUTHORITY_HOST; default: Entra ID's public cloud]
-    #[arg(long, visible_alias = "url", value_name = "URL", requires = "live")]
+    #[arg(long, visible_alias = "url", value_name = "URL")]
     authority: Option<String>,
     /// Ready file of a local service: it names URL, tenant and CA
-    #[arg(long, value_name = "FILE", requires = "live")]
+    #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
     /// Base of Microsoft Graph [default: the one of the authority]
-    #[arg(long, value_name = "URL", requires = "live")]
+    #[arg(long, value_name = "URL")]
     graph: Option<String>,
     #[command(flatten)]
     reach: ReachArgs,
@@ -80,6 +80,19 @@ pub struct Named<'a> {
 }
 
 impl LiveArgs {
+    /// A file named by a flag that means nothing without `--live`. What a variable names may be there for other commands.
+    pub fn stray(&self) -> Option<&'static str> {
+        let named = [
+            ("--cert", "COUNTERSIGN_CERT", &self.cert),
+            ("--key", "COUNTERSIGN_KEY", &self.key),
+            ("--secret-file", "COUNTERSIGN_SECRET_FILE", &self.secret_file),
+            ("--federated-token-file", "COUNTERSIGN_FEDERATED_TOKEN_FILE", &self.federated_token_file),
+        ];
+        let mut stray =
+            named.into_iter().filter(|(_, variable, file)| file.is_some() && std::env::var_os(variable).is_none());
+        stray.next().filter(|_| !self.live).map(|(flag, ..)| flag)
+    }
+
     fn client(&self, named: &Named<'_>) -> ClientArgs {
         ClientArgs::of(
             named.client_id.map(str::to_owned),
@@ -106,13 +119,14 @@ pub async fn ask(args: &LiveArgs, named: &Named<'_>, given: &[(String, Vec<u8>)]
     let scope = format!("{}/.default", cloud.unwrap_or(Cloud::Public).graph());
     let endpoint = authority.token_endpoint().to_string();
     let mut files = Vec::new();
-    let mut right = None;
+    let (mut right, mut signed) = (None, None);
     if let Credential::Certificate(certificate) = &credential {
         files.push(("the certificate".to_owned(), Zeroizing::new(certificate.certificate().der().to_vec())));
         let assertion = certificate
             .assertion(&client_id, authority.audience(), clock::now(), 600)
             .map_err(|e| Failure::new(Exit::Unreadable, e))?;
         right = UnverifiedJwt::read(&assertion).ok();
+        signed = Some(Zeroizing::new(assertion.into_bytes()));
     }
     let tokens = token_client(authority, client_id.clone(), credential, &args.reach, place.ca_file.as_ref())?;
     let (token, refusal) = match tokens.token(&scope).await {
@@ -145,7 +159,10 @@ pub async fn ask(args: &LiveArgs, named: &Named<'_>, given: &[(String, Vec<u8>)]
             json!(why)
         }
     };
-    // Only where the right assertion is refused as well, its answer and itself say more than what was given.
+    // Without files it is the right assertion that is examined.
+    if refusal.is_none() && given.is_empty() {
+        files.extend(signed.map(|signed| ("the assertion".to_owned(), signed)));
+    }
     if let (Some(refusal), true) = (&refusal, given.is_empty()) {
         files.push(("the answer".to_owned(), Zeroizing::new(refusal.body.clone().into_bytes())));
         if let Some(assertion) = &refusal.sent.assertion {
