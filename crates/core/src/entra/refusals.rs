@@ -353,6 +353,7 @@ static WHY_NOT: &[(u32, &str)] = &[
     (900_432, "there is one cloud here, so that no request crosses clouds"),
     (900_439, "wording not on record, and there is one cloud here"),
     (1_000_031, "documented without input; a disabled application is 7000112"),
+    (7_000_213, "its condition is not on record; a chain that is not trusted is 700027 here"),
     (7_000_277, "wording not on record; a revoked certificate is 7000214"),
     (7_002_104, "its text is recorded in part only; service principals take no secrets here"),
     (7_002_137, "its text names a subject that Entra computes in a way not on record; the subject differs (700213)"),
@@ -363,6 +364,8 @@ static WHY_NOT: &[(u32, &str)] = &[
 mod tests {
     use super::*;
 
+    /// Rules of profiles that only the doctor judges by: no service answers with them.
+    const OF_OTHER_SERVERS: [&str; 1] = ["IssuerForm"];
     const OURS: [&str; 3] = ["client_credentials", "federated_credential", "instance_discovery"];
 
     /// Names of the variants, read from the source: the language cannot list them.
@@ -378,7 +381,7 @@ mod tests {
     fn every_reason_has_its_row() {
         let variants = variants();
         assert!(variants.len() > 50 && variants.contains(&"NotAJwt"), "{variants:?}");
-        for variant in &variants {
+        for variant in variants.iter().filter(|variant| !OF_OTHER_SERVERS.contains(variant)) {
             assert!(SAMPLES.iter().any(|s| s.name.split(',').next() == Some(variant)), "no row for Reason::{variant}");
         }
         for (i, sample) in SAMPLES.iter().enumerate() {
