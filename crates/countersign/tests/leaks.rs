@@ -227,7 +227,7 @@ fn check(case: &Case, leaks: &Mutex<Vec<String>>) {
         }
     }
     // One file is enough for the commands whose messages are about the file as such.
-    if let Some(file) = files.clone().last() {
+    if let Some(file) = files.clone().next_back() {
         for other in OTHERS {
             let args: Vec<&str> = other.iter().copied().chain([file]).collect();
             let output = run(&case.folder, &args, &[("AZURE_CLIENT_CERTIFICATE_PASSWORD", "of-the-environment")]);
