@@ -2,8 +2,8 @@
 //! answer too, so that the doctor in the browser and the server never disagree.
 //!
 //! Runs where both are built in: `cargo test -p countersign-core --features rustcrypto`, and in the whole workspace.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(all(feature = "aws-lc", feature = "rustcrypto"))]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 use std::sync::Arc;
