@@ -199,6 +199,8 @@ pub struct Request {
     pub server_date: Option<UnixTime>,
     /// `x-client-sku`, `User-Agent`: which client made it.
     pub client: Option<String>,
+    /// Every byte of the body is there, so that what looks damaged was sent like that.
+    pub exact: bool,
 }
 
 impl fmt::Debug for Request {

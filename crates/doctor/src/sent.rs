@@ -44,10 +44,11 @@ pub fn examine_sent(sent: &Sent<'_>, options: &Options, crypto: &dyn Provider) -
             client_clock: None,
             server_date: None,
             client: None,
+            exact: true,
         })),
     );
-    if let Some(jwt) = sent.request.given("client_assertion").and_then(|a| read::jwt(a, Place::ClientAssertion)) {
-        push("request", Content::Jwt(Box::new(jwt)));
+    if let Some(assertion) = sent.request.given("client_assertion") {
+        push("request", Content::Jwt(Box::new(read::jwt_as_sent(assertion, Place::ClientAssertion))));
     }
     if let Some(registration) = sent.registration {
         push("registration", Content::Application(Box::new(application(registration))));

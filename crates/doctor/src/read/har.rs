@@ -28,6 +28,11 @@ pub fn read(node: &Node) -> Vec<Entry> {
     items(log, &["entries"]).iter().filter_map(entry).take(256).collect()
 }
 
+/// Whether the archive names the size that the body has: nothing was cut out of it since (HAR 1.2, `bodySize`).
+fn declares(size: Option<&Node>, length: usize) -> bool {
+    matches!(size.map(|n| &n.value), Some(Value::Number(n)) if n.parse() == Ok(length))
+}
+
 fn entry(node: &Node) -> Option<Entry> {
     let sent = node.get("request")?;
     let post = sent.get("postData");
@@ -50,6 +55,7 @@ fn entry(node: &Node) -> Option<Entry> {
         return None;
     }
     let mut request = request::read(&parts);
+    request.exact = declares(sent.get("bodySize"), body.len()) && post.is_some_and(|p| p.get("text").is_some());
     request.client_clock = text(node, &["startedDateTime"]).and_then(UnixTime::parse);
     let answer = node.get("response");
     request.server_date = answer.and_then(|r| {

@@ -61,9 +61,9 @@ pub fn read(name: &str, bytes: &[u8], passwords: &[Zeroizing<String>]) -> Vec<Ar
     c.out
 }
 
-/// Reads one JWT, when the text is that much.
-pub(crate) fn jwt(text: &str, place: Place) -> Option<Jwt> {
-    jwt::read(text, place)
+/// Reads one JWT to the letter: it is known to be what was sent.
+pub(crate) fn jwt_as_sent(text: &str, place: Place) -> Jwt {
+    jwt::read_as_sent(text, place)
 }
 
 /// Reads one error text.
@@ -120,7 +120,10 @@ impl Collector<'_> {
             ("subject_token", Place::Grant),
         ]
         .into_iter()
-        .filter_map(|(name, place)| json::token_of(&Zeroizing::new(request.anywhere(name)?.to_owned()), place))
+        .filter_map(|(name, place)| {
+            let text = Zeroizing::new(request.anywhere(name)?.to_owned());
+            if request.exact { Some(jwt::read_as_sent(&text, place)) } else { json::token_of(&text, place) }
+        })
         .collect();
         // One parameter alone is a piece of a request, and its lack of others means nothing.
         let piece = request.path.is_empty() && request.token.parameters.len() + request.json.len() < 2;

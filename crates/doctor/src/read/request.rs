@@ -86,6 +86,7 @@ pub fn read(parts: &Parts<'_>) -> Request {
         json,
         client_clock: parts.header("x-client-clock").and_then(UnixTime::parse),
         server_date: None,
+        exact: false,
         token,
     }
 }
@@ -235,12 +236,17 @@ pub fn find_raw(text: &str) -> Vec<Found> {
         {
             j += 1;
         }
-        let body: String = (body_start..j).map(|k| lines.clean(k)).collect::<Vec<_>>().join("\n");
-        // A form that was laid out with one parameter on a line.
-        let body = body.trim().replace("\n&", "&");
+        let exact = exact_body(&text[lines.start(body_start)..], &headers).map(str::to_owned);
+        let is_exact = exact.is_some();
+        let body = exact.unwrap_or_else(|| {
+            let body: String = (body_start..j).map(|k| lines.clean(k)).collect::<Vec<_>>().join("\n");
+            // A form that was laid out with one parameter on a line.
+            body.trim().replace("\n&", "&")
+        });
         let parts = Parts { method, target, headers, body: body.as_bytes() };
         let is_token_request = parts.is_token_request();
         let mut request = read(&parts);
+        request.exact = is_exact;
         // The head of the answer: its clock is the server's.
         let mut end = lines.start(j);
         let mut k = j;
@@ -270,6 +276,14 @@ pub fn find_raw(text: &str) -> Vec<Found> {
         i = j.max(i + 1);
     }
     out
+}
+
+/// The body as its `Content-Length` (RFC 9110 §8.6) counts it, when that much is there and nothing goes on behind it: a body
+/// that was shortened or laid out anew has another length.
+fn exact_body<'a>(rest: &'a str, headers: &[(String, String)]) -> Option<&'a str> {
+    let (_, length) = headers.iter().find(|(n, _)| n.eq_ignore_ascii_case("content-length"))?;
+    let (body, behind) = rest.split_at_checked(length.parse().ok()?)?;
+    (!body.is_empty() && (behind.is_empty() || behind.starts_with(['\r', '\n']))).then_some(body)
 }
 
 struct Lines<'a> {

@@ -20,21 +20,25 @@ pub static CAUSE: Cause = Cause {
 
 fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
     let Some(jwt) = ev.jwt.filter(|_| ev.parts.header && ev.parts.claims) else { return Vec::new() };
+    // What a paste or a line's end does to a segment was mended in reading; where it is left, it was sent.
+    let refused = ev.refused("segments-encoding").is_some();
     let odd: Vec<String> = jwt
         .it
         .compact
         .segments()
         .iter()
-        .filter(|(_, s)| s.oddities.padded || s.oddities.standard_alphabet || s.oddities.wrong_padding)
-        .map(|(n, s)| {
-            let mut marks = Vec::new();
-            if s.oddities.standard_alphabet {
-                marks.push("`+` or `/`");
-            }
-            if s.oddities.padded || s.oddities.wrong_padding {
-                marks.push("`=`");
-            }
-            format!("{}: {}", n.name(), marks.join(" and "))
+        .filter_map(|(n, s)| {
+            let o = s.oddities;
+            let marks: Vec<&str> = [
+                (o.standard_alphabet, "`+` or `/`"),
+                (o.padded || o.wrong_padding, "`=`"),
+                (refused && o.white_space, "white space"),
+                (refused && o.trailing_bits, "unused bits that are set"),
+            ]
+            .into_iter()
+            .filter_map(|(there, mark)| there.then_some(mark))
+            .collect();
+            (!marks.is_empty()).then(|| format!("{}: {}", n.name(), marks.join(" and ")))
         })
         .collect();
     if odd.is_empty() {
@@ -51,7 +55,7 @@ fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
             format!("the segments were sent in another base64 than was signed: the signature covers {what}"),
         ))];
     }
-    if ev.refused("segments-encoding").is_some() {
+    if refused {
         let certainty = if ev.profile.name == "strict" { Certainty::Proven } else { Certainty::Likely };
         return vec![place(Proof::error(certainty, "the segments of the JWT are not base64url"))];
     }

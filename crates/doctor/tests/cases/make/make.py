@@ -140,6 +140,10 @@ def headers():
     padded = ".".join(part + "=" * (-len(part) % 4) for part in s.input().split("."))
     token = f"{padded}.{b64u(sign(s.key, 'RS256', padded.encode()))}"
     case(k, "padded-and-called-malformed", [token, pem(s.cert), s.error(50027, "JWT token is invalid or malformed.", "invalid_request")])
+    s = S()
+    broken = s.jwt().replace(".", "\n.", 1)
+    case(k, "sent-with-a-line-break", [s.measured(s.form(client_assertion=broken)), s.registration(), pem(s.cert)])
+    near(k, "line-break-in-a-paste", [broken, s.registration(), pem(s.cert)])
     near(k, "malformed-for-another-reason", [S().but(claims={"aud": ["a", "b"]}).jwt(), s.error(50027, "JWT token is invalid or malformed.", "invalid_request")])
 
     k = "assertion-wrong-jwt-kind"
@@ -345,6 +349,10 @@ def signatures():
     s = S(alg="PS256")
     case(k, "pkcs1-under-ps256", [s.jwt(alg="RS256"), pem(s.cert)])
     near(k, "right", [s.jwt(), pem(s.cert)])
+    s = S()
+    bare = s.form(client_assertion=s.jwt(signature=b""))
+    case(k, "sent-without-a-signature", [s.measured(bare), s.registration(), pem(s.cert)])
+    near(k, "signature-cut-off-a-paste", [s.http(bare), s.registration(), pem(s.cert)])
 
     k = "kms-sign-needs-digest"
     case(k, "key-vault", ["RestError: Invalid length of 'value': 412 bytes. RS256 requires 32 bytes, encoded with base64url."])

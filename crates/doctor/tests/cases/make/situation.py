@@ -212,6 +212,10 @@ class Situation:
         target = target or f"/{self.tenant}/oauth2/v2.0/token"
         return f"POST {target} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {kind}\r\n{more}\r\n{body}"
 
+    def measured(self, body):
+        """As it was sent: with the length of its body."""
+        return self.http(body, more=f"Content-Length: {len(body)}\r\n")
+
     def error(self, code, text, name="invalid_client", now=NOW):
         stamp = iso(now).replace("T", " ")
         tail = f" Trace ID: {guid()} Correlation ID: {guid()} Timestamp: {stamp}"
