@@ -5,9 +5,11 @@
 
 pub mod artifact;
 pub mod causes;
+pub mod clients;
 pub mod diagnose;
 pub mod evidence;
 pub mod explain;
+mod fixes;
 pub mod proof;
 pub mod read;
 mod redact;

@@ -21,6 +21,8 @@ pub struct Sent<'a> {
     pub path: &'a str,
     /// The registration of the client, when there is one.
     pub registration: Option<&'a Registration>,
+    /// What the client calls itself, as the journal keeps it: `x-client-SKU` and version, else `User-Agent`.
+    pub client: Option<&'a str>,
     /// `error_description` of the answer, when it was a refusal.
     pub answer: Option<&'a str>,
 }
@@ -43,7 +45,7 @@ pub fn examine_sent(sent: &Sent<'_>, options: &Options, crypto: &dyn Provider) -
             json: Vec::new(),
             client_clock: None,
             server_date: None,
-            client: None,
+            client: sent.client.map(str::to_owned),
             exact: true,
         })),
     );

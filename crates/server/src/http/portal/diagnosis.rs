@@ -9,7 +9,7 @@ use countersign_core::registration::Registration;
 use countersign_core::request::{EndpointVersion, TokenRequest};
 use countersign_core::time::UnixTime;
 use countersign_doctor::proof::Level;
-use countersign_doctor::{Input, Options, Report, Sent, examine, examine_sent, render};
+use countersign_doctor::{Input, Options, Report, Sent, examine, examine_sent, render, words};
 use http::StatusCode;
 
 use super::bytes::{self, Table};
@@ -44,7 +44,8 @@ struct View {
     headline: Vec<(bool, String)>,
     judged_at: String,
     profile: String,
-    said: Vec<(u32, String)>,
+    client: Option<(String, Vec<(bool, String)>)>,
+    said: Vec<(bool, String, String)>,
     findings: Vec<Finding>,
     sources: Vec<Source>,
     table: Option<Table>,
@@ -60,6 +61,7 @@ struct Finding {
     title: Vec<(bool, String)>,
     evidence: Vec<(String, String, String)>,
     fix: Vec<(bool, String)>,
+    fixes: Vec<(String, String)>,
     aadsts: Vec<u32>,
 }
 
@@ -101,8 +103,9 @@ pub(super) async fn of_text(visit: &Visit<'_>, form: &Form) -> Outcome {
     for (_, bytes) in &inputs {
         let text = String::from_utf8_lossy(bytes);
         guids(&text, &mut ids);
-        for word in
-            text.split(|c: char| !(c.is_ascii_alphanumeric() || "-_.=".contains(c))).filter(|w| w.starts_with("eyJ"))
+        for word in text
+            .split(|c: char| !(c.is_ascii_alphanumeric() || "-_.=".contains(c)))
+            .filter(|w| words::token_start(w) == Some(0))
         {
             let whole = if word.matches('.').count() == 1 { format!("{word}.") } else { word.to_owned() };
             if let Ok(read) = UnverifiedJwt::read(&whole) {
@@ -210,6 +213,7 @@ fn judge(visit: &Visit<'_>, record: &SignInRecord, registration: Option<&Registr
         base_url: &visit.context.base,
         path: &record.path,
         registration,
+        client: Some(&record.client).filter(|c| !c.is_empty()).map(String::as_str),
         answer: Some(&record.failure_reason),
     };
     let mut options = Options::new(visit.now);
@@ -273,6 +277,7 @@ impl View {
                 .map(|e| (format!("{}: {}", e.artifact, e.pointer), e.found.clone(), e.expected.clone()))
                 .collect(),
             fix: spans(&f.fix),
+            fixes: f.fixes.iter().map(|x| (x.client.clone(), x.code.clone())).collect(),
             aadsts: f.aadsts.clone(),
         };
         Self {
@@ -280,8 +285,9 @@ impl View {
             headline: spans(&render::headline(report)),
             judged_at: report.judged_at.clone(),
             profile: report.profile.clone(),
+            client: report.client.as_ref().map(|c| (c.name.clone(), spans(&c.told_by))),
             // Only Entra's numbers have a page to link to.
-            said: report.said.iter().filter_map(|s| Some((s.code?, s.meaning.clone()))).collect(),
+            said: report.said.iter().map(|s| (s.code.is_some(), s.name(), s.meaning.clone())).collect(),
             findings: report.findings.iter().map(finding).collect(),
             sources: report.sources.iter().map(source).collect(),
             table,
