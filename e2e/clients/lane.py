@@ -42,7 +42,6 @@ class Driver:
         folder.mkdir(parents=True)
         variables = {
             "E2E_FOLDER": str(folder),
-            "PYTHONDONTWRITEBYTECODE": "1",
             "HOME": str(folder),
             "AZCOPY_DISABLE_SYSLOG": "true",
         }
