@@ -7,7 +7,7 @@ from clients import table
 ROWS = table.chosen()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("cell", table.CELLS)
 @pytest.mark.parametrize("mode", table.MODES)
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
