@@ -5,17 +5,15 @@
 
 pub mod artifact;
 pub mod causes;
-pub mod clients;
 pub mod diagnose;
 pub mod evidence;
 pub mod explain;
-mod fixes;
 pub mod proof;
 pub mod read;
 mod redact;
 pub mod render;
 pub mod report;
-mod sent;
+pub mod sent;
 pub mod words;
 
 use countersign_core::UnixTime;
