@@ -35,7 +35,7 @@ class Az:
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
-            timeout=60,
+            timeout=110,
         )
         assert done.returncode == 0, f"az {' '.join(arguments[:4])} ended with {done.returncode}: {done.stderr[-3000:]}"
         return json.loads(done.stdout) if done.stdout.strip() else None

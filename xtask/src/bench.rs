@@ -85,13 +85,13 @@ fn portal(rest: &[String]) -> Result<()> {
         _ => bail!("bench portal takes `--short`, nothing else"),
     };
     process::run(process::cargo().args(["build", "--release", "--locked", "--package", "countersign"]))?;
-    let python = crate::needs::tools()?.python;
+    let tools = crate::needs::tools()?;
     process::run(
-        std::process::Command::new(python)
+        std::process::Command::new(&tools.python)
             .arg("scale.py")
             .args(sizes)
             .current_dir(process::root().join("e2e/portal"))
-            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("PYTHONPYCACHEPREFIX", &tools.bytecode)
             .env("COUNTERSIGN_BIN", crate::test::binary()),
     )
 }

@@ -26,6 +26,23 @@ What the columns mean: *certificate SHA-1*, *SHA-256*, *with chain*: a token, an
 `x5c`. *Secret*, *federated*: a token by `client_secret`, by another issuer's token. *Wrong key*, *unregistered*, *expired*:
 AADSTS700027. *Wrong tenant*: AADSTS700016. *Bad scope*: AADSTS500011. *Cached second call*: the same token, and no request.
 *429 with Retry-After honoured*: no request within the time, a token after it. *503 retried*: a token by one call all the same.
+
+## Azure CLI
+
+Through `run`, `az` works as it is. A service that runs already is made known to it as a cloud:
+
+```sh
+url=https://127.0.0.1:8443
+export REQUESTS_CA_BUNDLE=$PWD/countersign-data/tls/ca.pem
+export AZURE_CORE_INSTANCE_DISCOVERY=false
+az cloud register --name local --endpoint-active-directory $url --endpoint-microsoft-graph-resource-id $url \\
+  --endpoint-resource-manager $url --endpoint-active-directory-resource-id https://management.azure.com/
+az cloud set --name local
+az login --service-principal --username APPID --certificate key-and-certificate.pem --tenant TENANT
+az ad app list
+```
+
+`az ad` needs a client with the application role `Application.ReadWrite.All` (`grantedRoles` in a seed).
 ";
 
 /// Where the matrix leaves its results.

@@ -26,6 +26,9 @@ pub struct Tools {
     pub node: PathBuf,
     /// The folder that holds `node_modules`.
     pub modules: PathBuf,
+    /// Where Python keeps what it compiled (`PYTHONPYCACHEPREFIX`): nothing in the checkout, and of the installed packages only
+    /// what is used; compiling the whole of them takes longer than every test.
+    pub bytecode: PathBuf,
 }
 
 /// Everything at hand, after installing what was missing.
@@ -35,7 +38,7 @@ pub fn tools() -> Result<Tools> {
     if !still.is_empty() {
         bail!("installed, but still not usable: {}", still.join(", "));
     }
-    Ok(Tools { python: python()?, node: node()?, modules: modules()? })
+    Ok(Tools { python: python()?, node: node()?, modules: modules()?, bytecode: cache::folder()?.join("bytecode") })
 }
 
 /// Debian packages of what cannot be found or is of no use.
@@ -127,6 +130,7 @@ fn environment(name: &str, lock: &str) -> Result<PathBuf> {
                     "--quiet",
                     "--disable-pip-version-check",
                     "--no-deps",
+                    "--no-compile",
                     "--require-hashes",
                     "--requirement",
                 ])
@@ -160,10 +164,22 @@ pub fn clients() -> Result<Clients> {
         missing.extend(["pkg-config", "libssl-dev"]);
     }
     debian_packages(&missing)?;
-    let az = environment("azure-cli", "e2e/clients/azure-cli/requirements.txt")?.with_file_name("az");
-    let modules = npm_install("programs", "e2e/clients/node")?;
+    // Side by side: one waits for the network while another compiles.
+    std::thread::scope(|scope| {
+        let az = scope.spawn(|| environment("azure-cli", "e2e/clients/azure-cli/requirements.txt"));
+        let modules = scope.spawn(|| npm_install("programs", "e2e/clients/node"));
+        let azure_identity = azure_identity()?;
+        let joined = |thread: std::thread::ScopedJoinHandle<'_, Result<PathBuf>>| {
+            thread.join().unwrap_or_else(|_| bail!("an install panicked; what it said stands above"))
+        };
+        Ok(Clients { az: joined(az)?.with_file_name("az"), modules: joined(modules)?, azure_identity })
+    })
+}
+
+/// The program that drives the crate, built apart from this workspace.
+fn azure_identity() -> Result<PathBuf> {
     let sources = ["e2e/clients/rust/Cargo.toml", "e2e/clients/rust/Cargo.lock", "e2e/clients/rust/src/main.rs"];
-    let crate_folder = cache::entry("azure-identity", &sources, "", |folder| {
+    let made = cache::entry("azure-identity", &sources, "", |folder| {
         process::heading(&format!("the azure_identity crate in {}", folder.display()));
         // Else cargo builds beside the sources, in the checkout.
         let built = folder.join("target");
@@ -176,7 +192,7 @@ pub fn clients() -> Result<Clients> {
         )?;
         fs::remove_dir_all(&built).with_context(|| format!("cannot remove {}", built.display()))
     })?;
-    Ok(Clients { az, modules, azure_identity: crate_folder.join("bin/countersign-e2e-azure-identity") })
+    Ok(made.join("bin/countersign-e2e-azure-identity"))
 }
 
 /// A Node that is young enough, the system's or one of our own.

@@ -54,9 +54,9 @@ pub fn run(arguments: &[String]) -> Result<()> {
                 suite(&mut tally, "portal in Chromium", Runner::Node, &mut portal(&tools)?);
                 let mut pages = Command::new(&tools.python);
                 pages.arg("scale.py").args(["--applications", "2000", "--rows", "20000"]);
-                suite(&mut tally, "portal over a filled store", Runner::Status, in_portal(&mut pages));
+                suite(&mut tally, "portal over a filled store", Runner::Status, in_portal(&mut pages, &tools));
             }
-            "clients" => clients(&mut tally, &tools)?,
+            "clients" => clients(&mut tally, &tools),
             "kill" => suite(&mut tally, "kill -9", Runner::Pytest, &mut pytest(&tools, &["kill"])),
             "cases" => cases(&mut tally, &tools),
             "bench" => {
@@ -106,14 +106,17 @@ fn pytest(tools: &Tools, folders: &[&str]) -> Command {
         .args(["-m", "pytest", "--quiet", "--tb=short"])
         .args(folders)
         .current_dir(process::root().join("e2e"))
-        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("PYTHONPYCACHEPREFIX", &tools.bytecode)
         .env("COUNTERSIGN_BIN", binary());
     command
 }
 
 /// Every real client against the service; what they reported must be what the page says.
-fn clients(tally: &mut Tally, tools: &Tools) -> Result<()> {
-    let programs = needs::clients()?;
+fn clients(tally: &mut Tally, tools: &Tools) {
+    let programs = match needs::clients() {
+        Ok(programs) => programs,
+        Err(error) => return tally.fault("real clients", &format!("{error:#}")),
+    };
     let mut command = pytest(tools, &["clients"]);
     command
         .env("NODE", &tools.node)
@@ -126,7 +129,6 @@ fn clients(tally: &mut Tally, tools: &Tools) -> Result<()> {
     if let Err(error) = clients::run(&[]) {
         tally.fault("docs/clients.md", &format!("{error:#}"));
     }
-    Ok(())
 }
 
 /// Node's own runner over every `*.test.mjs`, under a service that is there before Node starts.
@@ -145,7 +147,7 @@ fn node(tools: &Tools) -> Result<Command> {
         .args(["--test", "--test-reporter=spec", "--test-concurrency=1"])
         .args(files)
         .current_dir(folder)
-        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("PYTHONPYCACHEPREFIX", &tools.bytecode)
         .env("NODE_MODULES_FOLDER", &tools.modules)
         .env("COUNTERSIGN_BIN", binary());
     Ok(command)
@@ -159,14 +161,14 @@ fn portal(tools: &Tools) -> Result<Command> {
         .arg(&tools.node)
         .args(["--test", "--test-reporter=spec", "--test-concurrency=1", "pages.test.mjs", "attacks.test.mjs"])
         .env("PORTAL_MODULES_FOLDER", needs::portal_modules()?);
-    in_portal(&mut command);
+    in_portal(&mut command, tools);
     Ok(command)
 }
 
-fn in_portal(command: &mut Command) -> &mut Command {
+fn in_portal<'a>(command: &'a mut Command, tools: &Tools) -> &'a mut Command {
     command
         .current_dir(process::root().join("e2e/portal"))
-        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("PYTHONPYCACHEPREFIX", &tools.bytecode)
         .env("COUNTERSIGN_BIN", binary())
 }
 

@@ -16,6 +16,8 @@ use countersign_core::x509::certificate::Certificate;
 use countersign_core::x509::key::PublicKey;
 use zeroize::Zeroizing;
 
+use crate::clients::Client;
+
 /// Kinds of artifacts, as the JSON report names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -175,6 +177,8 @@ pub struct ErrorText {
     pub date: Option<UnixTime>,
     /// A time that stands before it on the log line: the client's clock.
     pub logged: Option<UnixTime>,
+    /// The client whose words stand round it.
+    pub client: Option<&'static Client>,
 }
 
 /// A token request as found.

@@ -14,9 +14,13 @@ use countersign_core::facts::Needed;
 use crate::Options;
 use crate::artifact::{Artifact, Content, Kind};
 use crate::causes;
+use crate::clients::{self, Told};
 use crate::evidence::Evidence;
+use crate::fixes;
 use crate::proof::{Cause, Certainty, Level, Proof};
-use crate::report::{ArtifactEntry, EvidenceItem, Finding, Refusal, Report, SCHEMA, Said, Source, Verdict};
+use crate::report::{
+    ArtifactEntry, ClientEntry, EvidenceItem, Finding, Refusal, Report, SCHEMA, Said, Source, Verdict,
+};
 use crate::words;
 
 /// Diagnoses what was read.
@@ -26,13 +30,15 @@ pub(crate) fn diagnose(artifacts: &[Artifact], options: &Options, crypto: &dyn P
     let proofs = rank(&ev, prove(&ev));
     let verdict = verdict(&ev, &proofs);
     let needed = needed(&ev, &proofs, verdict);
-    let findings = proofs.into_iter().map(|(cause, proof)| finding(&ev, cause, proof)).collect();
+    let told = clients::tell(&ev);
+    let findings = proofs.into_iter().map(|(cause, proof)| finding(&ev, told.as_ref(), cause, proof)).collect();
     let mut report = Report {
         schema: SCHEMA,
         artifacts: entries(&ev),
         verdict,
         judged_at: ev.now.rfc3339(),
         profile: ev.profile.name.to_owned(),
+        client: told.map(|t| ClientEntry { name: t.name(), told_by: t.by }),
         said: said(&ev),
         findings,
         refusals: refusals(&ev),
@@ -202,7 +208,7 @@ fn needed_for(code: u32, ev: &Evidence<'_>) -> &'static [&'static str] {
     }
 }
 
-fn finding(ev: &Evidence<'_>, cause: &Cause, proof: Proof) -> Finding {
+fn finding(ev: &Evidence<'_>, told: Option<&Told>, cause: &Cause, proof: Proof) -> Finding {
     let codes: Vec<u32> =
         ev.errors.iter().flat_map(|e| e.it.parsed.codes.iter().copied()).filter(|c| cause.aadsts.contains(c)).collect();
     let mut aadsts = codes;
@@ -234,6 +240,11 @@ fn finding(ev: &Evidence<'_>, cause: &Cause, proof: Proof) -> Finding {
                 expected: p.expected,
             })
             .collect(),
+        // A note asks for nothing.
+        fixes: match proof.level {
+            Level::Note => Vec::new(),
+            _ => fixes::of(cause.key, told, ev.known_server().is_some()),
+        },
         fix: proof.fix,
         aadsts,
     }

@@ -112,6 +112,35 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
+/// Whom a block of code on a page is for: its language, the marks behind that, and the code.
+pub(crate) fn audience(language: &str, tags: &[&str], code: &str) -> &'static str {
+    let has = |tag: &str| tags.contains(&tag);
+    match language {
+        "python" if has("azure-identity") => "azure-identity for Python",
+        "python" if has("msal") => "MSAL Python",
+        "python" if has("authlib") => "Authlib",
+        "python" => "Python",
+        "csharp" if has("msal") => "MSAL .NET",
+        "csharp" => ".NET",
+        "js" if has("azure-identity") => "@azure/identity",
+        "js" if has("msal") => "MSAL Node",
+        "js" if has("openid-client") => "openid-client",
+        "js" => "Node",
+        "java" if has("msal") => "MSAL Java",
+        "java" => "Java",
+        "go" if has("msal") => "MSAL Go",
+        "go" => "Go",
+        "powershell" => "PowerShell",
+        "hcl" => "Terraform",
+        "yaml" => "YAML",
+        "json" => "JSON",
+        "sh" if code.contains("openssl") => "openssl",
+        "sh" if code.contains("az ") => "Azure CLI",
+        "sh" if code.contains("curl") => "curl",
+        _ => "shell",
+    }
+}
+
 /// How a line under the title is named to readers.
 fn label(name: &str) -> &str {
     match name {

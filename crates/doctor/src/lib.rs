@@ -5,15 +5,17 @@
 
 pub mod artifact;
 pub mod causes;
+pub mod clients;
 pub mod diagnose;
 pub mod evidence;
 pub mod explain;
+mod fixes;
 pub mod proof;
 pub mod read;
 mod redact;
 pub mod render;
 pub mod report;
-pub mod sent;
+mod sent;
 pub mod words;
 
 use countersign_core::UnixTime;

@@ -45,6 +45,9 @@ pub struct Report {
     pub judged_at: String,
     /// The kind of server.
     pub profile: String,
+    /// The client that made the request, when something tells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<ClientEntry>,
     /// What the service itself said.
     pub said: Vec<Said>,
     /// Findings, most decisive first.
@@ -121,8 +124,32 @@ pub struct Finding {
     pub evidence: Vec<EvidenceItem>,
     /// What to do.
     pub fix: String,
+    /// The same in code: for the client that made the request, else for each that the page knows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fixes: Vec<Fix>,
     /// Numbers that go with it.
     pub aadsts: Vec<u32>,
+}
+
+/// A fix in code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fix {
+    /// Whom it is for, in words: `MSAL Python`, `openssl`.
+    #[serde(rename = "for")]
+    pub client: String,
+    /// Language of the code.
+    pub language: String,
+    /// The code; it stands on the explanation page of the cause as well.
+    pub code: String,
+}
+
+/// The client that made the request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ClientEntry {
+    /// Its name.
+    pub name: String,
+    /// What told it.
+    pub told_by: String,
 }
 
 /// A place that shows a finding.

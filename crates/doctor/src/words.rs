@@ -39,11 +39,29 @@ pub fn value(text: &str) -> String {
     out
 }
 
+/// How base64 of a JSON object begins: `{"`, `{ "`, two blanks, LF, CR LF, tab behind the brace. PowerShell's
+/// ConvertTo-Json and Python's `indent` write the latter.
+const TOKEN_STARTS: [&str; 6] = ["eyJ", "eyAi", "eyAg", "ewo", "ew0", "ewk"];
+
+/// Where the next JWT may begin. Only `eyJ` is searched for inside words: the others occur in language.
+pub fn token_start(text: &str) -> Option<usize> {
+    let begins_word = |at: usize| {
+        !text[..at].chars().next_back().is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/' | '+'))
+    };
+    TOKEN_STARTS
+        .iter()
+        .filter_map(|start| match *start {
+            "eyJ" => text.find(start),
+            _ => text.match_indices(start).map(|(at, _)| at).find(|at| begins_word(*at)),
+        })
+        .min()
+}
+
 /// Takes the signature off every JWT in a text: what remains cannot be used.
 pub fn mask_tokens(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find("eyJ") {
+    while let Some(at) = token_start(rest) {
         let (head, tail) = rest.split_at(at);
         out.push_str(head);
         let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+' | '/' | '=');
@@ -87,5 +105,9 @@ mod tests {
         let shown = value(&format!("client_assertion={token}&x=1"));
         assert!(!shown.contains(&"b".repeat(20)) && !shown.contains(&"c".repeat(20)), "{shown}");
         assert_eq!(value("\u{200e}AB"), "\\u{200e}AB");
+        let spaced = format!("ew0KICAi{}.ew0K{}.{}", "a".repeat(40), "b".repeat(60), "c".repeat(300));
+        assert!(!value(&spaced).contains(&"b".repeat(20)));
+        let path = format!("/opt/framework/{}/file.pem", "x".repeat(90));
+        assert_eq!(mask_tokens(&path), path);
     }
 }

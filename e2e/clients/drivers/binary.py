@@ -17,7 +17,7 @@ WHICH, PROGRAM = sys.argv[1:3]
 def run(arguments, **variables):
     home = tempfile.mkdtemp(prefix=f"{WHICH}-", dir=FOLDER)
     environment = os.environ | {"HOME": home, "AZCOPY_LOG_LOCATION": home, "AZCOPY_JOB_PLAN_LOCATION": home} | variables
-    done = subprocess.run([PROGRAM, *arguments], env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+    done = subprocess.run([PROGRAM, *arguments], env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=150)
     return done.returncode, done.stdout + done.stderr
 
 

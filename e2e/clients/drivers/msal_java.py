@@ -2,7 +2,8 @@
 
 As its source has it (JwtHelper.java, ClientCertificate.java, OAuthHttpRequest.java): RS256 with `x5t#S256` in padded standard
 base64, or `x5t` for SHA-1; no `typ`; `x5c` as an array; `nbf` and `exp` but no `iat`; scope `openid profile offline_access`
-around the resource's; `client_info=1`; headers of the JDK.
+around the resource's; `client_info=1`; headers of the JDK. Under a host that it trusts it first asks that host for its aliases
+(AadInstanceDiscoveryProvider.java); otherwise `instanceDiscovery(false)` is what its user sets, and it asks nothing before.
 """
 
 import base64
@@ -26,6 +27,8 @@ HEADERS = {
     "x-client-SKU": "MSAL.Java",
     "x-client-VER": "1.17.2",
     "x-client-OS": "Linux",
+    "x-client-CPU": "amd64",
+    "User-Agent": "Java/17.0.12",
     "return-client-request-id": "true",
     "x-ms-lib-capability": "retry-after, h429",
 }
@@ -54,7 +57,26 @@ def assertion(order, endpoint):
     return (signing_input + b"." + signature).decode()
 
 
+def send(url, headers, body=None):
+    context = ssl.create_default_context(cafile=os.environ["SSL_CERT_FILE"])
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers), context=context, timeout=20) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        raise RuntimeError(error.read().decode()) from None
+
+
+def discover(host, tenant):
+    query = f"api-version=1.1&authorization_endpoint=https://{host}/{tenant}/oauth2/v2.0/authorize"
+    headers = {name: value for name, value in HEADERS.items() if name != "Content-Type"}
+    found = send(f"https://{host}/common/discovery/instance?{query}", headers)
+    if not any(host in entry["aliases"] for entry in found["metadata"]):
+        raise RuntimeError(f"{host} is among no aliases: {found}")
+
+
 def use(_made, order):
+    if not AUTHORITY:
+        discover("login.microsoftonline.com", order["tenant"])
     endpoint = f"{AUTHORITY or 'https://login.microsoftonline.com'}/{order['tenant']}/oauth2/v2.0/token"
     form = {"client_id": order["client"], "client_info": "1", "grant_type": "client_credentials"}
     form["scope"] = f"openid profile offline_access {order['scope']}"
@@ -64,13 +86,7 @@ def use(_made, order):
         form["client_assertion_type"] = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
         form["client_assertion"] = assertion(order, endpoint)
     headers = HEADERS | {"client-request-id": str(uuid.uuid4())}
-    request = urllib.request.Request(endpoint, urllib.parse.urlencode(form).encode(), headers)
-    context = ssl.create_default_context(cafile=os.environ["SSL_CERT_FILE"])
-    try:
-        with urllib.request.urlopen(request, context=context, timeout=20) as answer:
-            return json.load(answer)["access_token"]
-    except urllib.error.HTTPError as error:
-        raise RuntimeError(error.read().decode()) from None
+    return send(endpoint, headers, urllib.parse.urlencode(form).encode())["access_token"]
 
 
 loop(lambda order: order, use)

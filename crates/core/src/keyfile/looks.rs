@@ -39,7 +39,8 @@ pub(super) fn text(text: &str) -> LooksLike {
         LooksLike::Guid
     } else if is_fingerprint(t) {
         LooksLike::Fingerprint
-    } else if t.starts_with("eyJ") && t.split('.').count() == 3 {
+    } else if ["eyJ", "eyAi", "eyAg", "ewo", "ew0", "ewk"].iter().any(|s| t.starts_with(s)) && t.split('.').count() == 3
+    {
         LooksLike::Jwt
     } else if is_client_secret(t) {
         LooksLike::ClientSecret

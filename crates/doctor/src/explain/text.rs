@@ -27,7 +27,7 @@ fn section(out: &mut String, body: &str, width: usize, dim: &str, reset: &str) {
             flush(out, &mut paragraph, width);
             in_block = !in_block;
             if in_block && !info.trim().is_empty() {
-                let label = info.trim().strip_prefix("text ").unwrap_or(info.trim());
+                let label = label_of(info.trim());
                 let _ = writeln!(out, "  {dim}[{label}]{reset}");
                 prose = info.starts_with("text");
             }
@@ -76,6 +76,18 @@ fn section(out: &mut String, body: &str, width: usize, dim: &str, reset: &str) {
     flush(out, &mut paragraph, width);
     while out.ends_with("\n\n") {
         out.pop();
+    }
+}
+
+/// What stands above a block: the kind of a sample, the client that the code is for, else the language.
+fn label_of(info: &str) -> &str {
+    let mut words = info.split_whitespace();
+    let language = words.next().unwrap_or_default();
+    let tags: Vec<&str> = words.collect();
+    match language {
+        "text" => info.strip_prefix("text ").unwrap_or(info),
+        _ if tags.is_empty() => info,
+        _ => super::audience(language, &tags, ""),
     }
 }
 

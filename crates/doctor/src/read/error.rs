@@ -17,7 +17,7 @@ const MAX_ERROR: usize = 8 * 1024;
 pub fn read(text: &str) -> Option<ErrorText> {
     let clean = clean(text);
     let parsed = entra::parse(&clean)?;
-    Some(ErrorText { parsed, text: clean, date: None, logged: None })
+    Some(ErrorText { parsed, text: clean, date: None, logged: None, client: None })
 }
 
 /// An error body without description: numbers only.
@@ -27,6 +27,7 @@ pub fn of_codes(codes: Vec<u32>, timestamp: Option<UnixTime>) -> ErrorText {
         text: String::new(),
         date: None,
         logged: None,
+        client: None,
     }
 }
 

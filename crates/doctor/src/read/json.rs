@@ -51,7 +51,7 @@ pub(super) fn walk(c: &mut Collector<'_>, node: &Node, source: &str, depth: usiz
 fn string(c: &mut Collector<'_>, s: &str, depth: usize) -> bool {
     let interesting = s.len() > 20
         && (s.contains("AADSTS")
-            || s.contains("eyJ")
+            || crate::words::token_start(s).is_some()
             || s.contains("-----BEGIN")
             || s.trim_start().starts_with('{')
             || request::is_form(s));

@@ -8,6 +8,7 @@ use countersign_core::jose::UnverifiedJwt;
 use zeroize::Zeroizing;
 
 use crate::artifact::{Content, Jwt, Place};
+use crate::words;
 
 /// Shortest header segment that can hold `{"alg":"none"}`.
 const MIN_SEGMENT: usize = 12;
@@ -56,7 +57,7 @@ fn is_whole(jwt: &UnverifiedJwt) -> bool {
 pub fn find(text: &str) -> Vec<(Range<usize>, Content)> {
     let mut out: Vec<(Range<usize>, Content)> = Vec::new();
     let mut at = 0;
-    while let Some(found) = text[at..].find("eyJ").map(|i| i + at) {
+    while let Some(found) = words::token_start(&text[at..]).map(|i| i + at) {
         let before = text[..found].chars().next_back();
         if before.is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) {
             at = found + 3;
@@ -116,7 +117,7 @@ fn extent(text: &str, start: usize) -> usize {
         let continues = filled
             && !body.is_empty()
             && length == body.len()
-            && !body.starts_with("eyJ")
+            && words::token_start(body) != Some(0)
             && !body.starts_with("--")
             && (dots < 2 || last >= 40);
         if !continues || start + offset - end > 512 {
@@ -181,5 +182,23 @@ mod tests {
     #[test]
     fn words_are_no_tokens() {
         assert!(find("eyJust a word. And another. eyJ").is_empty());
+        assert!(find("ewok.example.com and framework.example.com").is_empty());
+    }
+
+    #[test]
+    fn tokens_of_indented_json_are_found() {
+        let spaced = |h: &str, c: &str| {
+            format!("{}.{}.{}", encode_base64url(h.as_bytes()), encode_base64url(c.as_bytes()), "A".repeat(342))
+        };
+        for (h, c) in [
+            ("{\r\n    \"alg\":  \"RS256\"\r\n}", "{\r\n    \"iss\":  \"a\"\r\n}"),
+            ("{\n  \"alg\": \"RS256\"\n}", "{\n  \"iss\": \"a\"\n}"),
+            ("{ \"alg\": \"RS256\" }", "{ \"iss\": \"a\" }"),
+            ("{\t\"alg\":\"RS256\"}", "{\t\"iss\":\"a\"}"),
+        ] {
+            let found = find(&format!("token: {}\n", spaced(h, c)));
+            let Some((_, Content::Jwt(jwt))) = found.first() else { panic!("{h}") };
+            assert!(jwt.parsed.is_ok(), "{h}");
+        }
     }
 }

@@ -10,7 +10,7 @@ mod har;
 mod json;
 mod jwt;
 mod relaxed;
-pub(crate) mod request;
+mod request;
 pub mod settings;
 pub mod text;
 
@@ -22,6 +22,7 @@ use countersign_core::keyfile::{self, KeyFile, LooksLike, Problem};
 use zeroize::Zeroizing;
 
 use crate::artifact::{Artifact, Content, ErrorText, Jwt, Keys, Meaning, Place, Request, Setting};
+use crate::clients;
 
 /// Largest file that is read: ten thousand registrations have some twenty MiB.
 pub const MAX_FILE: usize = 64 << 20;
@@ -35,10 +36,20 @@ const MAX_MENDING: usize = 1 << 20;
 const MAX_ROUNDS: u64 = 3_000_000;
 /// Passwords tried for one file; the key reader tries variants of each.
 const MAX_PASSWORDS: usize = 4;
+/// Length of a log in which the words of a client are looked for.
+const MAX_LOG: usize = 64 * 1024;
 
 /// Reads one file.
 pub fn read(name: &str, bytes: &[u8], passwords: &[Zeroizing<String>]) -> Vec<Artifact> {
-    let mut c = Collector::new(name, passwords);
+    let mut c = Collector {
+        file: name,
+        passwords,
+        repairs: Vec::new(),
+        out: Vec::new(),
+        patch_target: None,
+        cut: false,
+        rounds: MAX_ROUNDS,
+    };
     if bytes.len() > MAX_FILE {
         c.push(Content::Unknown("a file of more than 64 MiB"));
         return c.out;
@@ -48,16 +59,15 @@ pub fn read(name: &str, bytes: &[u8], passwords: &[Zeroizing<String>]) -> Vec<Ar
         Some(decoded) => {
             c.repairs = decoded.repairs.iter().map(|r| (*r).to_owned()).collect();
             c.file_text(&decoded.text, bytes);
+            c.name_client(&decoded.text);
         }
     }
     c.out
 }
 
-/// A request and the tokens in it.
-pub(crate) fn request(request: Request) -> Vec<Content> {
-    let mut c = Collector::new("", &[]);
-    c.push_request(request);
-    c.out.into_iter().map(|a| a.content).collect()
+/// Reads one JWT to the letter: it is known to be what was sent.
+pub(crate) fn jwt_as_sent(text: &str, place: Place) -> Jwt {
+    jwt::read_as_sent(text, place)
 }
 
 /// Reads one error text.
@@ -77,20 +87,6 @@ pub(crate) struct Collector<'a> {
     cut: bool,
     /// Rounds of key derivation that may still be spent.
     rounds: u64,
-}
-
-impl<'a> Collector<'a> {
-    fn new(file: &'a str, passwords: &'a [Zeroizing<String>]) -> Self {
-        Self {
-            file,
-            passwords,
-            repairs: Vec::new(),
-            out: Vec::new(),
-            patch_target: None,
-            cut: false,
-            rounds: MAX_ROUNDS,
-        }
-    }
 }
 
 impl Collector<'_> {
@@ -115,10 +111,28 @@ impl Collector<'_> {
         }
     }
 
+    /// Notes at each error whose words stand round it: the error keeps its own text only.
+    fn name_client(&mut self, text: &str) {
+        let mut end = text.len().min(MAX_LOG);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let mut errors = self
+            .out
+            .iter_mut()
+            .filter_map(|a| match &mut a.content {
+                Content::Error(e) => Some(e),
+                _ => None,
+            })
+            .peekable();
+        let client = errors.peek().and_then(|_| clients::of_words(&text[..end]));
+        errors.for_each(|e| e.client = client);
+    }
+
     /// An OAuth error of another server.
     fn push_other_error(&mut self, text: String, timestamp: Option<UnixTime>) {
         let parsed = ParsedError { timestamp, ..ParsedError::default() };
-        self.push(Content::Error(Box::new(ErrorText { parsed, text, date: None, logged: None })));
+        self.push(Content::Error(Box::new(ErrorText { parsed, text, date: None, logged: None, client: None })));
     }
 
     fn push_request(&mut self, request: Request) {

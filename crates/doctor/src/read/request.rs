@@ -74,10 +74,10 @@ pub fn read(parts: &Parts<'_>) -> Request {
     let authorization = parts.header("authorization");
     let token = TokenRequest::read(url.tenant, version, parts.header("content-type"), parts.body, query, authorization);
     let json = if token.body == Body::Json { json_parameters(parts.body) } else { multipart_parameters(parts.body) };
-    let client =
-        ["x-client-sku", "x-ms-client-sku", "user-agent"].iter().find_map(|h| parts.header(h)).map(str::to_owned);
+    let said = ["x-client-sku", "x-ms-client-sku", "user-agent"].iter().filter_map(|h| parts.header(h));
+    let said: Vec<&str> = token.given("x-client-SKU").into_iter().chain(said).collect();
     Request {
-        client: client.or_else(|| token.given("x-client-SKU").or(token.given("x-client-sku")).map(str::to_owned)),
+        client: (!said.is_empty()).then(|| said.join(" ")),
         scheme,
         host,
         path: path.to_owned(),

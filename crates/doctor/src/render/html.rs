@@ -17,7 +17,7 @@ article{border:1px solid var(--line);border-left:.4rem solid var(--line);border-
 article.error{border-left-color:var(--bad)}article.warning{border-left-color:var(--warn)}article.note{border-left-color:var(--good)}\
 h2{font-size:1.05rem;margin:.8rem 0 .4rem}code,pre,td{font-family:ui-monospace,monospace;font-size:.88rem}\
 table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;padding:.2rem .8rem .2rem 0;overflow-wrap:anywhere}\
-th{font-weight:600;white-space:nowrap}.fix{background:var(--soft);padding:.5rem .8rem;border-radius:.3rem}.tag{font-weight:400;opacity:.8}";
+pre{overflow-x:auto;margin:.3rem 0}th{font-weight:600;white-space:nowrap}.fix{background:var(--soft);padding:.5rem .8rem;border-radius:.3rem}.tag{font-weight:400;opacity:.8}";
 
 /// A whole page.
 pub fn render(report: &Report) -> String {
@@ -42,6 +42,9 @@ pub fn fragment(report: &Report) -> String {
         escape(&report.judged_at),
         escape(&report.profile)
     );
+    if let Some(client) = &report.client {
+        let _ = writeln!(out, "<p>Made by {}, told by {}.</p>", escape(&client.name), code_spans(&client.told_by));
+    }
     for said in &report.said {
         let _ =
             writeln!(out, "<p>The service said <code>{}</code>: {}</p>", escape(&said.name()), escape(&said.meaning));
@@ -88,6 +91,16 @@ fn finding(out: &mut String, f: &Finding) {
     }
     if !f.fix.is_empty() {
         let _ = writeln!(out, "<p class=\"fix\"><strong>Fix:</strong> {}</p>", code_spans(&f.fix));
+    }
+    for fix in &f.fixes {
+        // The client's own stands open; of many, the reader opens one.
+        let open = if f.fixes.len() == 1 { " open" } else { "" };
+        let _ = writeln!(
+            out,
+            "<details{open}><summary>For {}</summary><pre tabindex=\"0\"><code>{}</code></pre></details>",
+            escape(&fix.client),
+            escape(&fix.code)
+        );
     }
     let codes: Vec<String> = f.aadsts.iter().map(|c| format!("AADSTS{c}")).collect();
     let _ = writeln!(out, "<p class=\"tag\">{} {}</p>\n</article>", escape(&f.code), escape(&codes.join(", ")));

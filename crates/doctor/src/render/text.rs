@@ -66,6 +66,9 @@ impl Page {
         }
         let judged = format!("judged at {} by the rules of {}", report.judged_at, report.profile);
         self.line(&judged);
+        if let Some(client) = &report.client {
+            self.labelled("made by ", &format!("{}, told by {}", client.name, client.told_by), "");
+        }
     }
 
     /// A label and text behind it, wrapped under itself.
@@ -103,6 +106,14 @@ impl Page {
         }
         if !f.fix.is_empty() {
             self.rail("= fix: ", &f.fix, "1;36");
+        }
+        if report.client.is_some() {
+            for fix in &f.fixes {
+                self.rail("= for ", &format!("{}:", fix.client), "1;36");
+                for line in fix.code.lines() {
+                    self.line(&format!("     {line}"));
+                }
+            }
         }
         let mut more: Vec<String> = f.aadsts.iter().map(|c| format!("AADSTS{c}")).collect();
         more.push(format!("countersign explain {}", f.code));

@@ -6,9 +6,7 @@
 mod support;
 
 mod frames;
-mod load;
 mod metadata;
 mod refusals;
-mod signing_keys;
 mod start;
 mod token;
