@@ -69,6 +69,14 @@ test("upload, a wrong thumbprint, its row at once, its diagnosis, the fix, the n
   assert.equal((await msal(app.id, keys.sha1, keys.key)).error, 0);
   await page.locator("#rows tr", { hasText: "issued" }).first().waitFor();
   assert.match(await page.locator("#rows tr").first().textContent(), /Story.*yes.*issued/s);
+  // The accepted one has its page too, and the doctor's word.
+  const accepted = await page.locator("#rows tr").first().locator("a").getAttribute("href");
+  const tab = await context.newPage();
+  await tab.goto(url + accepted);
+  assert.match(await tab.textContent("#verdict"), /^accepted/);
+  assert.match(await tab.textContent("pre.source"), /"x5t"/);
+  assert.ok(!(await tab.content()).includes("eyJ"), "no assertion is shown");
+  await tab.close();
 
   // Paused, rows wait; afterwards they are there.
   const before = await page.locator("#rows tr").count();
@@ -243,6 +251,21 @@ test("a page weighs less than 150 KiB and is painted before its script has come"
   await page.waitForFunction(() => performance.getEntriesByName("first-contentful-paint").length === 1);
   assert.ok(await page.isVisible("tbody a"));
   release();
+  await context.close();
+});
+
+test("the operator lets the next signing key sign, and tokens of the last one stay good", async () => {
+  const { page, context, problems } = await signedIn(browser, { javaScriptEnabled: false });
+  const published = async () => (await (await context.request.get(`${url}/common/discovery/v2.0/keys`)).json()).keys.map((k) => k.kid);
+  const before = await published();
+  await page.goto(`${url}/portal/keys`);
+  await page.click("text=Let the next key sign");
+  assert.match(await page.textContent(".notice.good"), /signs from 20/);
+  const after = await published();
+  assert.ok(before.every((kid) => after.includes(kid)) && after.length >= 2);
+  await page.goto(`${url}/portal/audit`);
+  assert.match(await page.textContent("tbody"), /Roll signing key.*admin token/s);
+  assert.deepEqual(problems, []);
   await context.close();
 });
 

@@ -67,6 +67,9 @@ pub enum Verb {
     /// Export, import or reset a service's directory
     #[command(subcommand)]
     State(cmd::state::Verb),
+    /// The keys with which a service signs tokens
+    #[command(subcommand)]
+    SigningKey(cmd::signing_key::Verb),
     /// Show settings
     #[command(subcommand)]
     Config(cmd::config::Verb),

@@ -155,6 +155,18 @@ impl Graph {
         ))
     }
 
+    /// Calls an action once: it may have been done although its answer was lost.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        let url = self.url(path)?;
+        match self.once(reqwest::Method::POST, url, Some(body), None).await {
+            Ok(done) => Ok(done.object),
+            Err(Refused::NotFound) => {
+                Err(Failure::new(Exit::Refused, format!("{}{path}: this service has no such call", self.base)))
+            }
+            Err(refused) => Err(fail(refused, path)),
+        }
+    }
+
     /// Calls `addPassword` and gives back the password credential with its `secretText`.
     pub async fn add_password(&self, object_id: &str, credential: &Value) -> Result<Value, Failure> {
         let url = self.url(&format!("applications/{object_id}/addPassword"))?;

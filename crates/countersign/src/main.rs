@@ -72,6 +72,7 @@ fn run(cli: Cli) -> Result<(), Stop> {
         Verb::Doctor(args) => return status(cmd::doctor::run(&args, color)?),
         Verb::Explain(args) => cmd::explain::run(&args, color)?,
         Verb::State(verb) => cmd::state::run(verb)?,
+        Verb::SigningKey(verb) => cmd::signing_key::run(verb)?,
         Verb::Config(verb) => cmd::config::run(verb)?,
         Verb::Completion(args) => cmd::completion::run(&args)?,
         Verb::Man(args) => cmd::man::run(&args)?,

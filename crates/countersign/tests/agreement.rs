@@ -17,7 +17,8 @@ use countersign_doctor::report::Verdict;
 use countersign_doctor::{Input, Options, Report, examine};
 use countersign_server::clock::FixedClock;
 use countersign_server::config::{Config, Listen, PublicUrl, Sources, Tls};
-use countersign_server::{Running, Server};
+use countersign_server::store::model::SignInRecord;
+use countersign_server::{App, Running, Server, diagnosis};
 use countersign_testkit::scenario::{AUTHORITY, NOW, TENANT_ID};
 use countersign_testkit::{MUTATIONS, Scenario};
 use serde_json::{Value, json};
@@ -94,15 +95,24 @@ fn ask(address: SocketAddr, request: &str) -> Option<u32> {
 }
 
 fn diagnose(request: &str, application: &str) -> Report {
-    let inputs =
-        [Input { name: "request", bytes: request.as_bytes() }, Input { name: "app", bytes: application.as_bytes() }];
+    diagnose_with(request, application, "")
+}
+
+fn diagnose_with(request: &str, application: &str, answer: &str) -> Report {
+    let mut inputs = vec![
+        Input { name: "request", bytes: request.as_bytes() },
+        Input { name: "app", bytes: application.as_bytes() },
+    ];
+    if !answer.is_empty() {
+        inputs.push(Input { name: "answer", bytes: answer.as_bytes() });
+    }
     let mut options = Options::new(NOW);
     options.at = Some(NOW);
     examine(&inputs, &options, &AwsLc)
 }
 
-/// The verdict and status of the command.
-fn command(folder: &Path, request: &str, application: &str) -> (String, i32) {
+/// The report and status of the command.
+fn command(folder: &Path, request: &str, application: &str) -> (Value, i32) {
     std::fs::write(folder.join("request"), request).unwrap();
     std::fs::write(folder.join("app"), application).unwrap();
     let done = Command::new(env!("CARGO_BIN_EXE_countersign"))
@@ -111,7 +121,42 @@ fn command(folder: &Path, request: &str, application: &str) -> (String, i32) {
         .output()
         .unwrap();
     let report: Value = serde_json::from_slice(&done.stdout).unwrap_or_else(|e| panic!("{e}: {done:?}"));
-    (report["verdict"].as_str().unwrap_or_default().to_owned(), done.status.code().unwrap_or(-1))
+    (report, done.status.code().unwrap_or(-1))
+}
+
+/// What two diagnoses must agree on.
+#[derive(Debug, PartialEq)]
+struct Said {
+    verdict: String,
+    refusals: Vec<String>,
+    /// Findings that are errors, the most decisive first.
+    errors: Vec<String>,
+}
+
+impl Said {
+    fn of(report: &Value) -> Self {
+        let texts = |list: &Value, member: &str| -> Vec<String> {
+            list.as_array().unwrap().iter().map(|v| v[member].as_str().unwrap().to_owned()).collect()
+        };
+        let errors = report["findings"].as_array().unwrap().iter().filter(|f| f["level"] == "error").cloned().collect();
+        Self {
+            verdict: report["verdict"].as_str().unwrap_or_default().to_owned(),
+            refusals: texts(&report["refusals"], "check"),
+            errors: texts(&Value::Array(errors), "code"),
+        }
+    }
+
+    fn in_any_order(&self) -> Self {
+        let mut errors = self.errors.clone();
+        errors.sort();
+        Self { verdict: self.verdict.clone(), refusals: self.refusals.clone(), errors }
+    }
+
+    async fn on_the_page(app: &App, record: &SignInRecord) -> Self {
+        let made = diagnosis::of_record(app, record, AUTHORITY).await;
+        let errors = made.findings.into_iter().filter(|f| f.level == "error").map(|f| f.code).collect();
+        Self { verdict: made.verdict, refusals: made.refused_by, errors }
+    }
 }
 
 #[tokio::test]
@@ -153,10 +198,30 @@ async fn service_doctor_and_command_agree_on_every_case() {
             let first = report.refusals.first().map(|r| (r.check.as_str(), r.aadsts));
             wrong.push(format!("{name}: the service answers {answer:?}, the doctor's first refusal is {first:?}"));
         }
-        let (verdict, status) = command(folder.path(), &request, &application);
-        if verdict != expected.name() || (status == 0) != answer.is_none() {
-            wrong.push(format!("{name}: the command says {verdict} and ends with {status}"));
+        let (report, status) = command(folder.path(), &request, &application);
+        let said = Said::of(&report);
+        if said.verdict != expected.name() || (status == 0) != answer.is_none() {
+            wrong.push(format!("{name}: the command says {} and ends with {status}", said.verdict));
         }
+        let record = (*running.app.journal.recent()[0]).clone();
+        let page = Said::on_the_page(&running.app, &record).await;
+        if page.in_any_order() != said.in_any_order() {
+            wrong.push(format!("{name}: the command says {said:?}, the request's page {page:?}"));
+        }
+        // The answer tells which of several faults was the first; with it, the order is the same too.
+        let with_answer = diagnose_with(&request, &application, &record.failure_reason);
+        let with_answer = Said::of(&serde_json::to_value(&with_answer).unwrap());
+        if page != with_answer {
+            wrong.push(format!("{name}: with the answer the doctor says {with_answer:?}, the request's page {page:?}"));
+        }
+        // In the store, and when there were too many to diagnose them whole.
+        let kept = serde_json::to_string(&record).unwrap();
+        let signature = s.assertion().split('.').nth(2).unwrap_or_default().to_owned();
+        assert!(signature.is_empty() || !kept.contains(&signature), "{name}: the signature is kept");
+        let stored: SignInRecord = serde_json::from_str(&kept).unwrap();
+        let plain = SignInRecord { diagnosis: None, ..stored.clone() };
+        assert_eq!(Said::on_the_page(&running.app, &stored).await.verdict, said.verdict, "{name}");
+        assert_eq!(Said::on_the_page(&running.app, &plain).await.verdict, said.verdict, "{name}");
     }
     for (.., running) in services {
         running.shutdown().await;

@@ -34,6 +34,11 @@ pub(crate) fn of(key: &str, told: Option<&Told>, elsewhere: bool) -> Vec<Fix> {
     best.into_iter().map(|(_, b)| fix(b)).collect()
 }
 
+/// The blocks for a client of which nothing is known, by Entra's rules.
+pub fn general_fixes(key: &str) -> Vec<Fix> {
+    of(key, None, false)
+}
+
 /// How well a block suits a client, best first; nothing when it is for another one.
 fn rank(block: &Block, told: &Told) -> Option<usize> {
     let (client, own) = (told.client, |tag: &&str| block.tags.contains(tag));

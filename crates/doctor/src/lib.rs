@@ -15,7 +15,7 @@ pub mod read;
 mod redact;
 pub mod render;
 pub mod report;
-mod sent;
+pub mod sent;
 pub mod words;
 
 use countersign_core::UnixTime;
@@ -23,6 +23,7 @@ use countersign_core::crypto::Provider;
 use countersign_core::profile::{ENTRA, Profile};
 use zeroize::Zeroizing;
 
+pub use fixes::general_fixes;
 pub use report::Report;
 pub use sent::{Sent, examine_sent};
 

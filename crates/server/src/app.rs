@@ -12,10 +12,12 @@ use countersign_core::time::UnixTime;
 use crate::admin::AdminToken;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::diagnosis::Allowance;
 use crate::directory::Directory;
 use crate::identities::Identities;
 use crate::issuers::Issuers;
 use crate::journal::Journal;
+use crate::load::Load;
 use crate::metrics::Metrics;
 use crate::names::Names;
 use crate::secrets::Secrets;
@@ -44,6 +46,10 @@ pub struct App {
     pub issuers: Issuers,
     /// Token requests.
     pub journal: Journal,
+    /// How much is taken at once.
+    pub load: Load,
+    /// How many refused requests may be diagnosed at the moment.
+    pub diagnoses: Allowance,
     /// Counters.
     pub metrics: Metrics,
     /// The names that are ours.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use countersign_core::profile::{self, Profile};
 
+pub use values::show_age;
 pub use values::{Database, Listen, Mode, Network, PublicUrl, Tls};
 
 /// Where a value came from.
@@ -70,7 +71,7 @@ impl Key {
 }
 
 /// Every setting of `serve`.
-pub static KEYS: [Key; 14] = [
+pub static KEYS: [Key; 19] = [
     Key {
         name: "listen",
         help: "address to listen on",
@@ -147,6 +148,41 @@ pub static KEYS: [Key; 14] = [
         help: "whether keys of federated issuers are fetched from private addresses too",
         accepted: "refuse or allow",
         default: "refuse",
+        many: false,
+    },
+    Key {
+        name: "signing-key-max-age",
+        help: "how long a key signs tokens before the next one follows",
+        accepted: "a number with d, h, m or s, from 1h on; or never",
+        default: "90d",
+        many: false,
+    },
+    Key {
+        name: "signins-keep",
+        help: "how long rows of token requests are kept",
+        accepted: "a number with d, h, m or s",
+        default: "7d",
+        many: false,
+    },
+    Key {
+        name: "signins-max",
+        help: "how many rows of token requests are kept at most",
+        accepted: "a whole number",
+        default: "1000000",
+        many: false,
+    },
+    Key {
+        name: "limit-per-address",
+        help: "token requests a second that one address may make",
+        accepted: "a whole number, or off",
+        default: "off",
+        many: false,
+    },
+    Key {
+        name: "limit-per-client",
+        help: "tokens a second that one client may get",
+        accepted: "a whole number, or off",
+        default: "off",
         many: false,
     },
     Key {
@@ -329,6 +365,16 @@ pub struct Config {
     pub admin_token_file: Setting<Option<PathBuf>>,
     /// `--private-issuers`: whether keys of federated issuers are fetched from private addresses too.
     pub private_issuers: Setting<bool>,
+    /// `--signing-key-max-age` in seconds; `None`: until somebody says otherwise.
+    pub signing_key_max_age: Setting<Option<i64>>,
+    /// `--signins-keep` in seconds.
+    pub signins_keep: Setting<i64>,
+    /// `--signins-max`
+    pub signins_max: Setting<u64>,
+    /// `--limit-per-address`; `None`: off.
+    pub limit_per_address: Setting<Option<u32>>,
+    /// `--limit-per-client`; `None`: off.
+    pub limit_per_client: Setting<Option<u32>>,
     /// `--managed-identity`: app ids of what answers as a managed identity; the first is the system-assigned one.
     pub managed_identities: Setting<Vec<String>>,
     /// The settings file that was read.
@@ -358,6 +404,11 @@ impl Config {
             behind_proxy: default(Vec::new()),
             admin_token_file: default(None),
             private_issuers: default(false),
+            signing_key_max_age: default(Some(90 * 86_400)),
+            signins_keep: default(7 * 86_400),
+            signins_max: default(1_000_000),
+            limit_per_address: default(None),
+            limit_per_client: default(None),
             managed_identities: default(Vec::new()),
             file: default(None),
             extra_hosts: Vec::new(),
@@ -386,6 +437,11 @@ impl Config {
         found.many("behind-proxy", &mut config.behind_proxy, values::network)?;
         found.one("admin-token-file", &mut config.admin_token_file, |v| values::path(v).map(Some))?;
         found.one("private-issuers", &mut config.private_issuers, values::allow)?;
+        found.one("signing-key-max-age", &mut config.signing_key_max_age, values::key_age)?;
+        found.one("signins-keep", &mut config.signins_keep, values::duration)?;
+        found.one("signins-max", &mut config.signins_max, values::number)?;
+        found.one("limit-per-address", &mut config.limit_per_address, values::limit)?;
+        found.one("limit-per-client", &mut config.limit_per_client, values::limit)?;
         found.many("managed-identity", &mut config.managed_identities, values::app_id)?;
         if let Some((path, _)) = &sources.file {
             let origin = found.values.get("config").map_or(Origin::Default, |f| f.origin.clone());
@@ -439,6 +495,7 @@ impl Config {
         ) -> (&'static str, String, String) {
             (name, show(&setting.value), setting.origin.to_string())
         }
+        let limit = |l: &Option<u32>| l.map_or_else(|| "off".to_owned(), |n| n.to_string());
         let path = |p: &Option<PathBuf>| p.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
         vec![
             row("listen", &self.listen, ToString::to_string),
@@ -461,6 +518,11 @@ impl Config {
                 None => self.data.value.join("admin-token").display().to_string(),
             }),
             row("private-issuers", &self.private_issuers, |a| if *a { "allow" } else { "refuse" }.to_owned()),
+            row("signing-key-max-age", &self.signing_key_max_age, |a| a.map_or_else(|| "never".to_owned(), show_age)),
+            row("signins-keep", &self.signins_keep, |a| show_age(*a)),
+            row("signins-max", &self.signins_max, ToString::to_string),
+            row("limit-per-address", &self.limit_per_address, limit),
+            row("limit-per-client", &self.limit_per_client, limit),
             row("managed-identity", &self.managed_identities, |ids| ids.join(" ")),
             row("config", &self.file, path),
         ]

@@ -13,6 +13,7 @@ use countersign_core::crypto::Provider;
 use countersign_core::x509::certificate::Certificate;
 use quick_cache::sync::Cache;
 
+use crate::metrics::Counter;
 use crate::store::model::TenantRecord;
 use crate::store::{Change, Store, StoreError, Touched, Transaction};
 use crate::well_known;
@@ -61,6 +62,10 @@ pub struct Directory {
     tenants: Cache<String, Cached<Option<Arc<Tenant>>>>,
     resources: Cache<(u128, String), Cached<Found>>,
     marks: Marks,
+    /// Clients that were found in the cache.
+    pub cached: Counter,
+    /// Clients that were read from the store, or are not there.
+    pub read: Counter,
 }
 
 impl std::fmt::Debug for Directory {
@@ -145,7 +150,14 @@ impl Directory {
             tenants: Cache::new(SMALL),
             resources: Cache::new(SMALL),
             marks: Marks::new(),
+            cached: Counter::default(),
+            read: Counter::default(),
         }
+    }
+
+    /// Clients in the cache.
+    pub fn cached_clients(&self) -> usize {
+        self.clients.len()
     }
 
     /// The store behind it, for reads that need no cache.
@@ -182,8 +194,10 @@ impl Directory {
         if let Some(cached) = self.clients.get(&key)
             && self.marks.good(cached.read_at, slot, false)
         {
+            self.cached.count();
             return Ok(Some(cached.value));
         }
+        self.read.count();
         let read_at = self.marks.now();
         let Some(record) = self.store.client(&tenant.names.id, &lower(app_id)).await? else {
             // Not remembered: requests with made-up client ids would push good entries out.

@@ -21,10 +21,11 @@ use zeroize::Zeroizing;
 use crate::app::App;
 use crate::directory::{Client, ResourceEntry, Tenant};
 use crate::store::StoreError;
-use crate::store::model::SignInRecord;
+use crate::store::model::{Accepted, SignInRecord};
 use crate::token::claims::{self, TokenSpec};
 
 pub use identity::{IdentityAsked, IdentityName, IssuedToIdentity, issue_to_identity};
+pub(crate) use kept::encode as form_encode;
 
 /// A secret longer than this is wrong, whatever it is: those made here have 40 characters.
 const MAX_SECRET: usize = 1024;
@@ -44,7 +45,7 @@ pub struct Asked<'a> {
     /// The request.
     pub request: &'a TokenRequest,
     /// Base URL of the service, as the client called it.
-    pub base: &'a str,
+    pub base: &'a Arc<str>,
     /// Now.
     pub now: UnixTime,
     /// Random bytes for whatever the answer needs.
@@ -89,9 +90,18 @@ pub enum Failure {
         /// What was missing.
         needed: &'static str,
     },
+    /// The client gets tokens more often than it may; seconds until the next one.
+    #[error("the client asks too often")]
+    TooMany(u32),
     /// No key, or the library failed.
     #[error("the token could not be signed")]
     Sign,
+}
+
+impl From<Failure> for NotIssued {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
 }
 
 impl From<StoreError> for NotIssued {
@@ -115,11 +125,14 @@ pub async fn issue(app: &App, asked: &Asked<'_>, record: &mut SignInRecord) -> R
         }
     };
     admitted.describe(record);
+    known.remember(asked, record);
+    app.load.of_client(&admitted.tenant_id, &admitted.app_id).map_err(Failure::TooMany)?;
     if app.profile.remembers_jti
         && let Some((jti, until)) = known.use_of_assertion(app)
         && !app.store().use_once(&admitted.app_id, &jti, until, asked.now).await?
     {
         known.keep(asked.request, record);
+        record.accepted = None;
         "replay".clone_into(&mut record.refused_by);
         return Err(NotIssued::Refused(Box::new(Reason::Replayed { jti })));
     }
@@ -300,8 +313,21 @@ impl Known {
         .to_owned();
     }
 
+    /// Remembers what an accepted request said while it is among the newest. The store keeps nothing of it: these are the
+    /// many, and there is nothing to explain.
+    fn remember(&self, asked: &Asked<'_>, record: &mut SignInRecord) {
+        let kept = self.jwt().map(|j| j.compact.without_signature()).filter(|t| t.len() <= MAX_KEPT);
+        record.accepted = kept.map(|text| {
+            Box::new(Accepted {
+                assertion: text.to_owned(),
+                base: Arc::clone(asked.base),
+                version: asked.request.version,
+            })
+        });
+    }
+
     /// Keeps what a refused request said, its assertion without the signature, its secrets not at all, so that the refusal
-    /// can be explained later. Of accepted ones nothing is kept: they are the many, and there is nothing to explain.
+    /// can be explained later, should there be too many of them for a diagnosis at once.
     fn keep(&self, request: &TokenRequest, record: &mut SignInRecord) {
         kept::form(request, record);
         if let Some(text) = self.jwt().map(|j| j.compact.without_signature()).filter(|t| t.len() <= MAX_KEPT) {

@@ -12,6 +12,7 @@ use countersign_core::time::UnixTime;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::app::App;
+use crate::store::StoreError;
 use crate::store::model::SignInRecord;
 
 /// Rows waiting to be written.
@@ -26,10 +27,12 @@ const RING: usize = 200;
 const LIVE: usize = 256;
 /// Credentials whose last use is remembered; about 5 MiB.
 const USES: usize = 50_000;
-/// Rows kept in the store, and for how long (issue 7's defaults).
-const KEEP_ROWS: u64 = 1_000_000;
-const KEEP_SECONDS: i64 = 7 * 86_400;
+/// Rows that are removed in one step; a step holds up whoever else writes for some milliseconds.
 const PRUNE_STEP: u32 = 5_000;
+/// How often a service that gets few requests looks for rows to remove.
+const PRUNE_EVERY: Duration = Duration::from_secs(600);
+/// Pause between two steps.
+const PRUNE_PAUSE: Duration = Duration::from_millis(50);
 
 /// The journal.
 #[derive(Debug)]
@@ -173,6 +176,11 @@ impl Journal {
         self.uses.lock().unwrap_or_else(PoisonError::into_inner).get(key_id).copied()
     }
 
+    /// Rows that wait to be written.
+    pub fn waiting(&self) -> u64 {
+        self.queued.load(Ordering::Relaxed).saturating_sub(*self.handled.borrow())
+    }
+
     /// How many tokens were issued and refused, by time, since the start.
     pub fn history(&self) -> &History {
         &self.history
@@ -192,9 +200,17 @@ impl Writer {
     pub async fn run(mut self, app: Arc<App>, mut stop: watch::Receiver<bool>) {
         let mut batch = Vec::with_capacity(BATCH);
         let mut since_prune = 0u64;
+        let first = tokio::time::Instant::now() + PRUNE_EVERY / 10;
+        let mut by_time = tokio::time::interval_at(first, PRUNE_EVERY);
+        by_time.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = self.queue.recv_many(&mut batch, BATCH) => {}
+                _ = by_time.tick() => {
+                    // Rows go on coming in meanwhile; the queue takes them.
+                    prune_all(&app, &stop).await;
+                    continue;
+                }
                 _ = stop.changed() => {
                     while let Ok(row) = self.queue.try_recv() {
                         batch.push(row);
@@ -210,7 +226,7 @@ impl Writer {
             self.write(&app, &mut batch).await;
             if since_prune >= u64::from(PRUNE_STEP) {
                 since_prune = 0;
-                prune(&app).await;
+                let _ = prune(&app).await;
             }
             tokio::select! {
                 () = tokio::time::sleep(GATHER) => {}
@@ -254,14 +270,26 @@ impl Writer {
     }
 }
 
-/// Removes a step of rows that are too old or too many, and used assertions that have ended.
-async fn prune(app: &App) {
-    let now = app.now();
-    let pruned = async {
-        app.store().prune_sign_ins(now.plus_secs(-KEEP_SECONDS), KEEP_ROWS, 2 * PRUNE_STEP).await?;
-        app.store().forget_uses(now, 2 * PRUNE_STEP).await
-    };
-    if let Err(error) = pruned.await {
-        tracing::warn!(%error, "old journal rows could not be removed");
+/// Removes step by step what is too old or too many, at most a queue's worth of time.
+async fn prune_all(app: &App, stop: &watch::Receiver<bool>) {
+    for _ in 0..20 {
+        if *stop.borrow() || prune(app).await < u64::from(2 * PRUNE_STEP) {
+            return;
+        }
+        tokio::time::sleep(PRUNE_PAUSE).await;
     }
+}
+
+/// Removes a step of rows that are too old or too many, and used assertions that have ended; answers how many.
+async fn prune(app: &App) -> u64 {
+    let now = app.now();
+    let (keep, most) = (app.config.signins_keep.value, app.config.signins_max.value);
+    let pruned = async {
+        let rows = app.store().prune_sign_ins(now.plus_secs(-keep), most, 2 * PRUNE_STEP).await?;
+        Ok::<u64, StoreError>(rows.max(app.store().forget_uses(now, 2 * PRUNE_STEP).await?))
+    };
+    pruned.await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "old journal rows could not be removed");
+        0
+    })
 }

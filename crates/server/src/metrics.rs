@@ -74,6 +74,8 @@ pub struct Metrics {
     pub sign_duration: Histogram,
     /// Requests answered with 5xx.
     pub failed: Counter,
+    /// Token requests turned away: too many waited, or an address or client asked too often.
+    pub turned_away: Counter,
     /// Connections accepted.
     pub connections: Counter,
     /// Connections ended.
@@ -93,9 +95,9 @@ impl Metrics {
         *refused.entry(code).or_default() += 1;
     }
 
-    /// The Prometheus text.
+    /// The Prometheus text of what is counted here.
     pub fn render(&self) -> String {
-        let mut out = String::with_capacity(4096);
+        let mut out = String::with_capacity(8192);
         let name = "countersign_token_requests_total";
         let _ = writeln!(
             out,
@@ -110,6 +112,11 @@ impl Metrics {
         self.sign_duration.write(&mut out, "countersign_sign_duration_seconds", "Time to sign an access token.");
         for (name, help, counter) in [
             ("countersign_failures_total", "Requests answered with 5xx.", &self.failed),
+            (
+                "countersign_turned_away_total",
+                "Token requests turned away with 429 or 503: too many waited, or somebody asked too often.",
+                &self.turned_away,
+            ),
             ("countersign_connections_total", "Connections accepted.", &self.connections),
             ("countersign_connections_ended_total", "Connections ended.", &self.connections_ended),
             (
@@ -124,9 +131,23 @@ impl Metrics {
                 &self.sign_ins_dropped,
             ),
         ] {
-            let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {}", counter.value());
+            write_counter(&mut out, name, help, counter);
         }
         out
+    }
+}
+
+/// Writes a number that only grows.
+pub fn write_counter(out: &mut String, name: &str, help: &str, counter: &Counter) {
+    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {}", counter.value());
+}
+
+/// Writes what may rise and fall: labels (as they stand between the braces; empty for none) and value.
+pub fn write_gauge(out: &mut String, name: &str, help: &str, values: impl IntoIterator<Item = (String, f64)>) {
+    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge");
+    for (labels, value) in values {
+        let labels = if labels.is_empty() { labels } else { format!("{{{labels}}}") };
+        let _ = writeln!(out, "{name}{labels} {value}");
     }
 }
 

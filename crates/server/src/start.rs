@@ -27,6 +27,7 @@ use crate::http::connections;
 use crate::identities::Identities;
 use crate::issuers::Issuers;
 use crate::journal::{self, Journal};
+use crate::load::Load;
 use crate::metrics::Metrics;
 use crate::names::Names;
 use crate::secrets::{Secrets, SecretsError};
@@ -36,6 +37,7 @@ use crate::store::model::TenantRecord;
 use crate::store::sqlite::{OpenError, SqliteStore};
 use crate::store::{Change, Store, StoreError};
 use crate::tls::{self, TlsError};
+use crate::token::rollover;
 use crate::token::signer::{Signer, SignerError};
 use crate::{files, secrets};
 
@@ -234,6 +236,7 @@ impl Server {
         let (stop, stopping) = watch::channel(false);
         let (stop_journal, journal_stopping) = watch::channel(false);
         let journal = tokio::spawn(journal.run(Arc::clone(&app), journal_stopping));
+        tokio::spawn(rollover::run(Arc::clone(&app), stopping.clone()));
         tokio::spawn(renew_certificates(Arc::clone(&app), Arc::clone(&certificates), stopping.clone()));
         let serving = tokio::spawn(connections::serve(Arc::clone(&app), listener, certificates, stopping));
         let running = Running { ready, address, app, stop, serving, stop_journal, journal, _lock: lock };
@@ -284,12 +287,14 @@ impl Server {
             profile: config.profile.value,
             directory: Arc::new(Directory::new(store, Arc::clone(&crypto) as _)),
             issuers: Issuers::new(Arc::clone(&crypto) as _, config.private_issuers.value),
+            load: Load::new(config.limit_per_address.value, config.limit_per_client.value),
             config,
             clock,
             crypto,
             secrets,
             signer,
             journal,
+            diagnoses: crate::diagnosis::Allowance::default(),
             metrics: Metrics::default(),
             admin,
             sessions: Sessions::default(),

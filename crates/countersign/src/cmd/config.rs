@@ -49,13 +49,14 @@ pub fn run(verb: Verb) -> Result<(), Failure> {
         }
         Format::Human => {
             let wide = rows.iter().map(|(_, value, _)| value.chars().count()).max().unwrap_or(0).min(44);
+            let names = rows.iter().map(|(name, ..)| name.len()).max().unwrap_or(0) + 1;
             let mut text = String::new();
             for (name, value, origin) in rows {
                 let value = if value.is_empty() { "-".to_owned() } else { value };
                 let line = if args.origin {
-                    format!("{name:<17} {value:<wide$}  {origin}")
+                    format!("{name:<names$} {value:<wide$}  {origin}")
                 } else {
-                    format!("{name:<17} {value}")
+                    format!("{name:<names$} {value}")
                 };
                 text.push_str(line.trim_end());
                 text.push('\n');

@@ -12,6 +12,7 @@ pub mod explain;
 pub mod man;
 pub mod run;
 pub mod serve;
+pub mod signing_key;
 pub mod state;
 pub mod token;
 pub mod trust;

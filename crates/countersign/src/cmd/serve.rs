@@ -52,6 +52,21 @@ pub struct Settings {
     /// Fetch keys of federated issuers from private addresses too: allow or refuse [default: refuse]
     #[arg(long, value_name = "allow|refuse")]
     private_issuers: Option<String>,
+    /// How long a key signs tokens before the next one follows, or never [default: 90d]
+    #[arg(long, value_name = "AGE")]
+    signing_key_max_age: Option<String>,
+    /// How long rows of token requests are kept [default: 7d]
+    #[arg(long, value_name = "AGE")]
+    signins_keep: Option<String>,
+    /// How many rows of token requests are kept at most [default: 1000000]
+    #[arg(long, value_name = "ROWS")]
+    signins_max: Option<String>,
+    /// Token requests a second that one address may make, or off [default: off]
+    #[arg(long, value_name = "N")]
+    limit_per_address: Option<String>,
+    /// Tokens a second that one client may get, or off [default: off]
+    #[arg(long, value_name = "N")]
+    limit_per_client: Option<String>,
     /// Application that answers as a managed identity of this machine, the first as the system-assigned one
     #[arg(long, value_name = "APPID")]
     managed_identity: Vec<String>,
@@ -90,6 +105,11 @@ impl Settings {
             ("behind-proxy", self.behind_proxy),
             ("admin-token-file", one(self.admin_token_file)),
             ("private-issuers", one(self.private_issuers)),
+            ("signing-key-max-age", one(self.signing_key_max_age)),
+            ("signins-keep", one(self.signins_keep)),
+            ("signins-max", one(self.signins_max)),
+            ("limit-per-address", one(self.limit_per_address)),
+            ("limit-per-client", one(self.limit_per_client)),
             ("managed-identity", self.managed_identity),
             ("config", one(self.config)),
         ]

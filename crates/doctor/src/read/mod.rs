@@ -10,7 +10,7 @@ mod har;
 mod json;
 mod jwt;
 mod relaxed;
-mod request;
+pub(crate) mod request;
 pub mod settings;
 pub mod text;
 
@@ -41,15 +41,7 @@ const MAX_LOG: usize = 64 * 1024;
 
 /// Reads one file.
 pub fn read(name: &str, bytes: &[u8], passwords: &[Zeroizing<String>]) -> Vec<Artifact> {
-    let mut c = Collector {
-        file: name,
-        passwords,
-        repairs: Vec::new(),
-        out: Vec::new(),
-        patch_target: None,
-        cut: false,
-        rounds: MAX_ROUNDS,
-    };
+    let mut c = Collector::new(name, passwords);
     if bytes.len() > MAX_FILE {
         c.push(Content::Unknown("a file of more than 64 MiB"));
         return c.out;
@@ -65,9 +57,11 @@ pub fn read(name: &str, bytes: &[u8], passwords: &[Zeroizing<String>]) -> Vec<Ar
     c.out
 }
 
-/// Reads one JWT to the letter: it is known to be what was sent.
-pub(crate) fn jwt_as_sent(text: &str, place: Place) -> Jwt {
-    jwt::read_as_sent(text, place)
+/// A request and the tokens in it.
+pub(crate) fn request(request: Request) -> Vec<Content> {
+    let mut c = Collector::new("", &[]);
+    c.push_request(request);
+    c.out.into_iter().map(|a| a.content).collect()
 }
 
 /// Reads one error text.
@@ -87,6 +81,20 @@ pub(crate) struct Collector<'a> {
     cut: bool,
     /// Rounds of key derivation that may still be spent.
     rounds: u64,
+}
+
+impl<'a> Collector<'a> {
+    fn new(file: &'a str, passwords: &'a [Zeroizing<String>]) -> Self {
+        Self {
+            file,
+            passwords,
+            repairs: Vec::new(),
+            out: Vec::new(),
+            patch_target: None,
+            cut: false,
+            rounds: MAX_ROUNDS,
+        }
+    }
 }
 
 impl Collector<'_> {

@@ -281,6 +281,56 @@ fn is_host(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(label) && (!digits_only || text.parse::<std::net::Ipv4Addr>().is_ok())
 }
 
+/// A duration in seconds: a number with `d`, `h`, `m` or `s`.
+pub(super) fn duration(value: &str) -> Result<i64, String> {
+    let unit = value.chars().last().unwrap_or_default();
+    let seconds = match unit {
+        'd' => 86_400,
+        'h' => 3_600,
+        'm' => 60,
+        's' => 1,
+        _ => return Err("the unit is missing (d, h, m or s)".to_owned()),
+    };
+    let number = value[..value.len() - 1].parse::<u32>().map_err(|_| "it is no whole number with a unit".to_owned())?;
+    Ok(i64::from(number) * seconds)
+}
+
+/// A whole number.
+pub(super) fn number(value: &str) -> Result<u64, String> {
+    value.parse().map_err(|_| "it is no whole number".to_owned())
+}
+
+/// A number of requests a second, or none.
+pub(super) fn limit(value: &str) -> Result<Option<u32>, String> {
+    match value {
+        "off" => Ok(None),
+        value => match value.parse() {
+            Ok(0) => Err("a limit of 0 would refuse everything".to_owned()),
+            Ok(n) => Ok(Some(n)),
+            Err(_) => Err("it is no whole number".to_owned()),
+        },
+    }
+}
+
+/// How long a signing key signs.
+pub(super) fn key_age(value: &str) -> Result<Option<i64>, String> {
+    if value == "never" {
+        return Ok(None);
+    }
+    match duration(value)? {
+        ..3_600 => Err("a key that signs for less than an hour would fill the published set with last ones".to_owned()),
+        seconds => Ok(Some(seconds)),
+    }
+}
+
+/// Seconds as [`duration`] reads them, in the largest unit that fits.
+pub fn show_age(seconds: i64) -> String {
+    match [(86_400, 'd'), (3_600, 'h'), (60, 'm')].into_iter().find(|(unit, _)| seconds % unit == 0) {
+        Some((unit, name)) => format!("{}{name}", seconds / unit),
+        None => format!("{seconds}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,6 +17,8 @@ use crate::token::claims::quote;
 pub struct Refusal {
     /// HTTP status.
     pub status: StatusCode,
+    /// Seconds after which it may be tried again (`Retry-After`), where that helps.
+    pub retry_after: Option<u32>,
     /// `error`
     pub error: &'static str,
     /// The AADSTS number.
@@ -31,6 +33,7 @@ impl Refusal {
         let error = oauth::error(reason);
         Self {
             status: StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST),
+            retry_after: None,
             error: error.name(),
             code: entra::codes::code(reason),
             description: entra::text::description(reason),
@@ -47,6 +50,7 @@ impl Refusal {
     pub fn of_fault(fault: Fault) -> Self {
         Self {
             status: StatusCode::from_u16(fault.status()).unwrap_or(StatusCode::BAD_REQUEST),
+            retry_after: (fault == Fault::Unavailable).then_some(1),
             error: fault.error(),
             code: fault.code(),
             description: fault.template(),
@@ -91,6 +95,12 @@ impl Refusal {
         Self::of_fault(Fault::Unavailable)
     }
 
+    /// Somebody asks more often than allowed (RFC 6585 §4). What Entra says then is not on record; the words are those of
+    /// [`Fault::Unavailable`].
+    pub fn too_many(seconds: u32) -> Self {
+        Self { status: StatusCode::TOO_MANY_REQUESTS, retry_after: Some(seconds), ..Self::unavailable() }
+    }
+
     /// The answer: members in Entra's order.
     pub fn answer(&self, app: &App, context: &Context) -> Answer {
         let now = app.now();
@@ -114,8 +124,8 @@ impl Refusal {
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(ALLOW, HeaderValue::from_static("POST, OPTIONS"));
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE || self.status == StatusCode::TOO_MANY_REQUESTS {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if matches!(self.status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {
             // The rest of the body is not read.

@@ -21,6 +21,7 @@ use super::guard::{Guarded, Panicked};
 use super::respond::{Answer, TEXT, answer, with_ids};
 use super::{cloud, graph, identity, ops, portal};
 use crate::app::App;
+use crate::load::Place;
 
 /// What a path names.
 #[derive(Debug, PartialEq, Eq)]
@@ -126,10 +127,13 @@ async fn dispatch(app: &Arc<App>, context: &Context, peer: IpAddr, request: Requ
         Route::Token(version, tenant) => {
             if parts.method == Method::POST {
                 match body::read(&parts.headers, incoming).await {
-                    Ok(body) => {
-                        token::answer(app, context, version, &decode(tenant), &parts.headers, parts.uri.query(), &body)
-                            .await
-                    }
+                    Ok(body) => match admitted(app, context).await {
+                        Ok(_place) => {
+                            let query = parts.uri.query();
+                            token::answer(app, context, version, &decode(tenant), &parts.headers, query, &body).await
+                        }
+                        Err(refusal) => token::turn_away(app, context, &refusal),
+                    },
                     Err(BodyError::TooLarge) => token::refuse(app, context, &Refusal::too_large()),
                     Err(BodyError::TooSlow) => token::refuse(app, context, &Refusal::too_slow()),
                     Err(BodyError::Broken) => token::refuse(app, context, &Refusal::bad_request()),
@@ -170,12 +174,21 @@ async fn dispatch(app: &Arc<App>, context: &Context, peer: IpAddr, request: Requ
         Route::IdentityOfAppService => identity::app_service(app, context, &parts.headers, query).await,
         Route::Live => ops::live(),
         Route::Ready => ops::ready(app).await,
-        Route::Metrics => ops::metrics(app),
+        Route::Metrics => ops::metrics(app).await,
     };
     if close {
         reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     reply
+}
+
+/// A place for a token request, once its turn has come; or the refusal for whoever comes too often, or when too many wait.
+async fn admitted<'a>(app: &'a App, context: &Context) -> Result<Place<'a>, Refusal> {
+    app.load.of_address(context.address).map_err(Refusal::too_many)?;
+    let place = app.load.enter().ok_or_else(Refusal::unavailable)?;
+    // To the end of the queue: requests that have come meanwhile are counted before the work of this one is done.
+    tokio::task::yield_now().await;
+    Ok(place)
 }
 
 fn refuse(app: &App, context: &Context, route: &Route<'_>, refusal: &Refusal) -> Answer {

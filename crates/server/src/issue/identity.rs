@@ -3,11 +3,13 @@
 //! Called by the managed identity endpoints, which know who may ask. There is no credential here to judge; tenant,
 //! client and resource are judged by the same checks as everywhere.
 
+use std::sync::Arc;
+
 use countersign_core::checks::{Outcome, client, resource};
 use countersign_core::request::{EndpointVersion, TokenRequest};
 use countersign_core::{Facts, Reason};
 
-use super::{Admitted, Asked, Failure, Issued, Known, NotIssued, Random, lookup, sign};
+use super::{Admitted, Asked, Failure, Issued, Known, NotIssued, Random, form_encode, lookup, sign};
 use crate::app::App;
 use crate::clouds;
 use crate::store::StoreError;
@@ -44,7 +46,7 @@ pub struct IdentityAsked<'a> {
     /// `resource`
     pub resource: &'a str,
     /// Base URL of the service.
-    pub base: &'a str,
+    pub base: &'a Arc<str>,
     /// Now.
     pub now: UnixTime,
     /// Random bytes for whatever the answer needs.
@@ -61,7 +63,7 @@ pub async fn issue_to_identity(
     record: &mut SignInRecord,
 ) -> Result<Option<IssuedToIdentity>, NotIssued> {
     let Some(found) = find(app, asked.name).await? else { return Ok(None) };
-    let form = format!("client_id={}&resource={}", encode(&found.app_id), encode(asked.resource));
+    let form = format!("client_id={}&resource={}", form_encode(&found.app_id), form_encode(asked.resource));
     let request = TokenRequest::read(
         &found.tenant_id,
         EndpointVersion::V1,
@@ -165,19 +167,4 @@ impl Known {
             resource: target.ok_or_else(|| undecided("resource"))?,
         })
     }
-}
-
-/// Percent-encodes a form value (RFC 3986 §2.1).
-fn encode(text: &str) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
 }

@@ -54,7 +54,7 @@ pub(super) fn form(request: &TokenRequest, record: &mut SignInRecord) {
 }
 
 /// Form-encodes a text.
-fn encode(text: &str) -> String {
+pub(crate) fn encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for b in text.bytes() {
         match b {

@@ -3,9 +3,14 @@
 //! The Graph layer fills and reads them, the backends write them whole. They hold no rule and no secret in the clear:
 //! secrets are digests, private keys are encrypted before they come here.
 
+use std::sync::Arc;
+
+use countersign_core::request::EndpointVersion;
 use countersign_core::time::UnixTime;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use crate::diagnosis::Diagnosis;
 
 /// A tenant.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -326,6 +331,23 @@ pub struct SignInRecord {
     /// See [`Self::path`].
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub form: String,
+    /// The doctor's word on a refused request, made while it was whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnosis: Option<Box<Diagnosis>>,
+    /// What an accepted request said, in memory only: these are the many.
+    #[serde(skip)]
+    pub accepted: Option<Box<Accepted>>,
+}
+
+/// What is remembered of an accepted request while it is among the newest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Header and claims of its assertion, without the signature.
+    pub assertion: String,
+    /// Base URL as the client called it.
+    pub base: Arc<str>,
+    /// The version of the endpoint.
+    pub version: EndpointVersion,
 }
 
 /// A key that signs access tokens.

@@ -3,4 +3,5 @@
 //! `issue` calls it once a request is admitted; nothing here decides who gets a token.
 
 pub mod claims;
+pub mod rollover;
 pub mod signer;

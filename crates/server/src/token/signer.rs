@@ -50,6 +50,8 @@ pub enum SignerError {
 /// All signing keys.
 pub struct Signer {
     keys: ArcSwap<Vec<Arc<SigningKey>>>,
+    /// Whoever changes keys waits for it.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl fmt::Debug for Signer {
@@ -125,12 +127,30 @@ impl Signer {
     pub async fn open(store: &dyn Store, secrets: &Secrets, now: UnixTime) -> Result<Self, SignerError> {
         let mut records = store.signing_keys().await?;
         if records.is_empty() {
-            let record = make_key(secrets, now)?;
+            let record = make_key(secrets, now, now)?;
             store.put_signing_key(&record).await?;
             records.push(record);
         }
-        let keys = records.iter().map(|r| SigningKey::of(r, secrets).map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { keys: ArcSwap::from_pointee(keys) })
+        Ok(Self::with(usable(&records, secrets)?))
+    }
+
+    fn with(keys: Vec<Arc<SigningKey>>) -> Self {
+        Self { keys: ArcSwap::from_pointee(keys), turn: tokio::sync::Mutex::new(()) }
+    }
+
+    /// One change of keys at a time.
+    pub(crate) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
+    /// Takes up what the store holds meanwhile: keys that were made, dates that were changed.
+    ///
+    /// # Errors
+    /// [`SignerError`]; the keys at hand stay then.
+    pub async fn reload(&self, store: &dyn Store, secrets: &Secrets) -> Result<(), SignerError> {
+        let records = store.signing_keys().await?;
+        self.keys.store(Arc::new(usable(&records, secrets)?));
+        Ok(())
     }
 
     /// The key that signs now: the latest of those that may sign.
@@ -159,8 +179,20 @@ impl Signer {
     }
 }
 
-/// Makes an RSA key of 2048 bits with a self-signed certificate, whose SHA-1 is the `kid` as at Entra.
-fn make_key(secrets: &Secrets, now: UnixTime) -> Result<SigningKeyRecord, SignerError> {
+fn usable(records: &[SigningKeyRecord], secrets: &Secrets) -> Result<Vec<Arc<SigningKey>>, SignerError> {
+    records.iter().map(|r| SigningKey::of(r, secrets).map(Arc::new)).collect()
+}
+
+/// Makes an RSA key of 2048 bits with a self-signed certificate, whose SHA-1 is the `kid` as at Entra. Takes a quarter of a
+/// second of a processor.
+///
+/// # Errors
+/// [`SignerError::Make`]
+pub(crate) fn make_key(
+    secrets: &Secrets,
+    now: UnixTime,
+    signs_from: UnixTime,
+) -> Result<SigningKeyRecord, SignerError> {
     let failed = |cause: &dyn fmt::Display| SignerError::Make(cause.to_string());
     let key = AwsLc.generate_rsa(2048).map_err(|e| failed(&e))?;
     let certificate = self_signed(&key, now).map_err(|e| failed(&e))?;
@@ -172,7 +204,7 @@ fn make_key(secrets: &Secrets, now: UnixTime) -> Result<SigningKeyRecord, Signer
         certificate,
         sealed_key,
         created: now,
-        signs_from: now,
+        signs_from,
         published_until: None,
     })
 }
@@ -203,11 +235,11 @@ mod tests {
     fn a_made_key_signs_and_is_published_without_private_members() {
         let secrets = Secrets::from_master(&[1; 32]);
         let now = UnixTime::from_secs(1_800_000_000);
-        let record = make_key(&secrets, now).unwrap();
+        let record = make_key(&secrets, now, now).unwrap();
         let key = Arc::new(SigningKey::of(&record, &secrets).unwrap());
         let signature = key.sign(b"x").unwrap();
         assert!(key.verifier.verify(Alg::Rs256, b"x", &signature).is_ok());
-        let signer = Signer { keys: ArcSwap::from_pointee(vec![Arc::clone(&key)]) };
+        let signer = Signer::with(vec![Arc::clone(&key)]);
         let set: serde_json::Value = serde_json::from_str(&signer.jwk_set("https://x/{tenantid}/v2.0", now)).unwrap();
         let jwk = set["keys"][0].as_object().unwrap();
         assert_eq!(jwk.keys().collect::<Vec<_>>(), ["kty", "use", "kid", "x5t", "n", "e", "x5c", "issuer"]);

@@ -6,7 +6,9 @@
 mod support;
 
 mod frames;
+mod load;
 mod metadata;
 mod refusals;
+mod signing_keys;
 mod start;
 mod token;

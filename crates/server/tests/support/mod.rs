@@ -100,7 +100,16 @@ impl Service {
 
     /// A service with the client of the test scenarios: its certificate and a secret.
     pub async fn with_client(profile: &'static Profile) -> Self {
-        let service = Self::empty(profile).await;
+        Self::with_client_and(profile, |_| {}).await
+    }
+
+    /// The same with other settings.
+    pub async fn with_client_and(profile: &'static Profile, change: impl FnOnce(&mut Config)) -> Self {
+        let service = Self::with(|config| {
+            config.profile.value = profile;
+            change(config);
+        })
+        .await;
         let signer = Scenario::right().signer;
         let mut application = application(CLIENT_ID, APPLICATION);
         application.key_credentials.push(key(&signer, "00000000-0000-4000-8000-00000000c001"));

@@ -4,6 +4,7 @@ use countersign_core::request::{EndpointVersion, TokenRequest};
 use http::{HeaderMap, StatusCode};
 
 use crate::app::App;
+use crate::diagnosis::{self, Whole};
 use crate::http::context::Context;
 use crate::http::error::Refusal;
 use crate::http::respond::{Answer, token_answer};
@@ -51,6 +52,14 @@ pub async fn answer(
             let refusal = refusal(&not_issued, context, app);
             record.error_code = refusal.code;
             record.failure_reason.clone_from(&refusal.description);
+            if matches!(not_issued, NotIssued::Refused(_)) {
+                let headers: Vec<(String, String)> = headers
+                    .iter()
+                    .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+                    .collect();
+                let whole = Whole { request: &request, base: &context.base, query, headers: &headers, body };
+                record.diagnosis = diagnosis::of_refused(app, &whole, now, &refusal.description).await;
+            }
             refusal.answer(app, context)
         }
     };
@@ -77,15 +86,28 @@ pub fn refuse(app: &App, context: &Context, refusal: &Refusal) -> Answer {
     refusal.answer(app, context)
 }
 
+/// The answer to a request for which there is no room: counted, but no row of the journal, which would cost more than the
+/// answer.
+pub fn turn_away(app: &App, context: &Context, refusal: &Refusal) -> Answer {
+    app.metrics.turned_away.count();
+    refusal.answer(app, context)
+}
+
 fn refusal(not_issued: &NotIssued, context: &Context, app: &App) -> Refusal {
     match not_issued {
         NotIssued::Refused(reason) => Refusal::of(reason),
         NotIssued::Failed(failure) => {
+            if let Failure::TooMany(seconds) = failure {
+                app.metrics.turned_away.count();
+                return Refusal::too_many(*seconds);
+            }
             app.metrics.failed.count();
             tracing::error!(trace_id = context.trace_id, correlation_id = context.correlation_id, %failure, "a token request failed");
             match failure {
                 Failure::Store(StoreError::Unavailable(_) | StoreError::Full) => Refusal::unavailable(),
-                Failure::Store(_) | Failure::Undecided { .. } | Failure::Sign => Refusal::failed(),
+                Failure::Store(_) | Failure::Undecided { .. } | Failure::Sign | Failure::TooMany(_) => {
+                    Refusal::failed()
+                }
             }
         }
     }

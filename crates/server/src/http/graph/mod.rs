@@ -15,6 +15,7 @@ mod organization;
 mod request;
 mod role_assignments;
 mod service_principals;
+mod signing_keys;
 
 use std::sync::Arc;
 
@@ -181,7 +182,12 @@ async fn dispatch(call: &Call<'_>, method: &Method, segments: &[&str], body: Opt
         ["organization"] if get => organization::list(call),
         ["organization", id] if get => organization::read(call, id),
 
-        ["applications" | "servicePrincipals" | "auditLogs" | "organization", ..] => Err(wrong_call(segments)),
+        ["countersign", "signingKeys"] if get => signing_keys::list(call).await,
+        ["countersign", "signingKeys", "roll"] if post => signing_keys::roll(call).await,
+
+        ["applications" | "servicePrincipals" | "auditLogs" | "organization" | "countersign", ..] => {
+            Err(wrong_call(segments))
+        }
         [first, ..] => Err(GraphError::no_segment(first)),
         [] => Err(GraphError::no_segment("")),
     }
@@ -198,6 +204,7 @@ fn wrong_call(segments: &[&str]) -> GraphError {
             credentials::is_action(what) || matches!(*what, "owners" | "appRoleAssignments" | "appRoleAssignedTo")
         }
         ["auditLogs", what, ..] => matches!(*what, "signIns" | "directoryAudits"),
+        ["countersign", "signingKeys"] | ["countersign", "signingKeys", "roll"] => true,
         _ => false,
     };
     if known { GraphError::method() } else { GraphError::no_segment(segments.last().unwrap_or(&"")) }

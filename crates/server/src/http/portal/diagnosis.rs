@@ -5,11 +5,8 @@
 
 use askama::Template;
 use countersign_core::jose::UnverifiedJwt;
-use countersign_core::registration::Registration;
-use countersign_core::request::{EndpointVersion, TokenRequest};
 use countersign_core::time::UnixTime;
-use countersign_doctor::proof::Level;
-use countersign_doctor::{Input, Options, Report, Sent, examine, examine_sent, render, words};
+use countersign_doctor::{Input, Options, examine, words};
 use http::StatusCode;
 
 use super::bytes::{self, Table};
@@ -17,11 +14,9 @@ use super::form::Form;
 use super::row::Row;
 use super::shell::{self, Shell};
 use super::{Outcome, Trouble, Visit};
+use crate::diagnosis::{self, Diagnosis};
 use crate::resources::application;
 use crate::store::model::SignInRecord;
-
-/// Stands for a secret, which is not kept: of the form that real ones have, so that it is taken for nothing else.
-const SECRET: &str = "&client_secret=0k3~pt.N0t-hErE_qW9rT2yU4iO6pA8sD1fG3hJ5";
 
 /// Ids in a pasted text for which the directory is asked.
 const MOST_IDS: usize = 8;
@@ -40,12 +35,12 @@ struct Page {
 
 /// A report, laid out.
 struct View {
-    verdict: &'static str,
+    verdict: String,
     headline: Vec<(bool, String)>,
     judged_at: String,
     profile: String,
     client: Option<(String, Vec<(bool, String)>)>,
-    said: Vec<(bool, String, String)>,
+    said: Vec<diagnosis::Said>,
     findings: Vec<Finding>,
     sources: Vec<Source>,
     table: Option<Table>,
@@ -56,7 +51,7 @@ struct View {
 
 struct Finding {
     code: String,
-    level: &'static str,
+    level: String,
     certainty: String,
     title: Vec<(bool, String)>,
     evidence: Vec<(String, String, String)>,
@@ -121,7 +116,10 @@ pub(super) async fn of_text(visit: &Visit<'_>, form: &Form) -> Outcome {
             if let Some(client) = visit.app.store().client(&visit.tenant.id, id).await? {
                 let shown = application::show(&client.application, &visit.tenant, true);
                 registered.push(serde_json::Value::Object(shown).to_string());
-                registration = registration.or(registration_of(visit, id).await?);
+                registration = match registration {
+                    Some(known) => Some(known),
+                    None => diagnosis::registration(visit.app, &visit.tenant.id, id).await,
+                };
             }
         }
     }
@@ -135,7 +133,7 @@ pub(super) async fn of_text(visit: &Visit<'_>, form: &Form) -> Outcome {
     }
     let report = examine(&inputs, &options, &*visit.app.crypto);
     let table = jwt.as_ref().and_then(|j| bytes::table(j, registration.as_ref()));
-    let view = Some(View::of(&report, table));
+    let view = Some(View::of(Diagnosis::of(&report), table));
     Ok(shell::page(StatusCode::OK, &Page { view, ..empty(visit, None) }))
 }
 
@@ -147,11 +145,6 @@ fn guids(text: &str, out: &mut Vec<String>) {
             out.push(word);
         }
     }
-}
-
-async fn registration_of(visit: &Visit<'_>, app_id: &str) -> Result<Option<Registration>, Trouble> {
-    let Some(tenant) = visit.app.directory.tenant(&visit.tenant.id).await? else { return Ok(None) };
-    Ok(visit.app.directory.client(&tenant, app_id).await?.map(|c| c.registration.clone()))
 }
 
 /// `GET /portal/requests/{trace id}`
@@ -171,55 +164,20 @@ pub(super) async fn of_request(visit: &Visit<'_>, id: &str) -> Outcome {
     if !(visit.is_operator() || record.tenant_id == visit.tenant.id) {
         return Err(missing());
     }
-    let registration = match visit.app.directory.tenant(&record.tenant_id).await? {
-        Some(tenant) => visit.app.directory.client(&tenant, &record.app_id).await?.map(|c| c.registration.clone()),
-        None => None,
-    };
-    let jwt = UnverifiedJwt::read(&format!("{}.", record.assertion)).ok();
-    let view = (record.error_code != 0).then(|| {
-        let report = judge(visit, &record, registration.as_ref());
-        View::of(&report, jwt.as_ref().and_then(|j| bytes::table(j, registration.as_ref())))
-    });
+    let registration = diagnosis::registration(visit.app, &record.tenant_id, &record.app_id).await;
+    let table = diagnosis::assertion(&record).and_then(|j| bytes::table(&j, registration.as_ref()));
+    let view = View::of(diagnosis::of_record(visit.app, &record, &visit.context.base).await, table);
     let row = Row::of(&record);
     let page = Page {
         shell: Shell::of(visit, if row.refused { "Why it was refused" } else { "Request" }, "requests"),
         request: facts(&record),
         app_href: registration.map(|r| format!("{}applications/{}", super::ROOT, r.object_id)),
         row: Some(row),
-        view,
+        view: Some(view),
         form: false,
         fault: None,
     };
     Ok(shell::page(StatusCode::OK, &page))
-}
-
-/// The doctor, by what the journal kept.
-fn judge(visit: &Visit<'_>, record: &SignInRecord, registration: Option<&Registration>) -> Report {
-    let mut segments = record.path.trim_start_matches('/').split('/');
-    let tenant = countersign_core::request::form_decode(segments.next().unwrap_or_default());
-    let version = if record.path.ends_with("/v2.0/token") { EndpointVersion::V2 } else { EndpointVersion::V1 };
-    let mut body = record.form.clone();
-    if !record.assertion.is_empty() {
-        body.push_str("&client_assertion=");
-        body.push_str(&record.assertion);
-    }
-    if record.credential_type == "clientSecret" {
-        body.push_str(SECRET);
-    }
-    let request =
-        TokenRequest::read(&tenant, version, Some("application/x-www-form-urlencoded"), body.as_bytes(), "", None);
-    let sent = Sent {
-        request: &request,
-        base_url: &visit.context.base,
-        path: &record.path,
-        registration,
-        client: Some(&record.client).filter(|c| !c.is_empty()).map(String::as_str),
-        answer: Some(&record.failure_reason),
-    };
-    let mut options = Options::new(visit.now);
-    options.at = Some(UnixTime::from_micros(record.time));
-    options.profile = visit.app.profile;
-    examine_sent(&sent, &options, &*visit.app.crypto)
 }
 
 fn facts(r: &SignInRecord) -> Vec<(&'static str, String)> {
@@ -245,55 +203,56 @@ fn spans(text: &str) -> Vec<(bool, String)> {
 }
 
 impl View {
-    fn of(report: &Report, table: Option<Table>) -> Self {
-        let guilty: Vec<&str> = report
+    fn of(diagnosis: Diagnosis, table: Option<Table>) -> Self {
+        let guilty: Vec<&str> = diagnosis
             .findings
             .iter()
-            .filter(|f| f.level == Level::Error)
+            .filter(|f| f.level == "error")
             .flat_map(|f| &f.evidence)
-            .map(|e| e.pointer.split(' ').next().unwrap_or_default())
+            .map(|(_, pointer, ..)| pointer.split(' ').next().unwrap_or_default())
             .collect();
-        let source = |s: &countersign_doctor::report::Source| {
+        let source = |(artifact, part, text): &(String, String, String)| {
             let is_guilty = |line: &str| {
                 guilty.iter().any(|g| {
-                    let member = g.strip_prefix(s.part).and_then(|r| r.strip_prefix('/'));
+                    let member = g.strip_prefix(part.as_str()).and_then(|r| r.strip_prefix('/'));
                     let member = member.map(|m| m.split('[').next().unwrap_or(m));
                     member.is_some_and(|m| line.trim_start().starts_with(&format!("\"{m}\":")))
                 })
             };
             Source {
-                title: format!("{} ({})", if s.part == "header" { "Header" } else { "Claims" }, s.artifact),
-                lines: s.text.lines().map(|l| (l.to_owned(), is_guilty(l))).collect(),
+                title: format!("{} ({artifact})", if part == "header" { "Header" } else { "Claims" }),
+                lines: text.lines().map(|l| (l.to_owned(), is_guilty(l))).collect(),
             }
         };
-        let finding = |f: &countersign_doctor::report::Finding| Finding {
+        let finding = |f: &diagnosis::Finding| Finding {
             code: f.code.clone(),
-            level: f.level.name(),
-            certainty: if f.level == Level::Note { String::new() } else { f.certainty.name().to_owned() },
+            level: f.level.clone(),
+            certainty: if f.level == "note" { String::new() } else { f.certainty.clone() },
             title: spans(&f.title),
             evidence: f
                 .evidence
                 .iter()
-                .map(|e| (format!("{}: {}", e.artifact, e.pointer), e.found.clone(), e.expected.clone()))
+                .map(|(artifact, pointer, found, expected)| {
+                    (format!("{artifact}: {pointer}"), found.clone(), expected.clone())
+                })
                 .collect(),
             fix: spans(&f.fix),
-            fixes: f.fixes.iter().map(|x| (x.client.clone(), x.code.clone())).collect(),
+            fixes: f.fixes.clone(),
             aadsts: f.aadsts.clone(),
         };
         Self {
-            verdict: report.verdict.name(),
-            headline: spans(&render::headline(report)),
-            judged_at: report.judged_at.clone(),
-            profile: report.profile.clone(),
-            client: report.client.as_ref().map(|c| (c.name.clone(), spans(&c.told_by))),
-            // Only Entra's numbers have a page to link to.
-            said: report.said.iter().map(|s| (s.code.is_some(), s.name(), s.meaning.clone())).collect(),
-            findings: report.findings.iter().map(finding).collect(),
-            sources: report.sources.iter().map(source).collect(),
+            headline: spans(&diagnosis.headline),
+            findings: diagnosis.findings.iter().map(finding).collect(),
+            sources: diagnosis.sources.iter().map(source).collect(),
+            client: diagnosis.client.map(|(name, told_by)| (name, spans(&told_by))),
             table,
-            passed: report.passed.iter().map(|c| c.replace('-', " ")).collect(),
-            needed: report.needed.clone(),
-            read: report.artifacts.iter().map(|a| (a.file.clone(), a.kind.clone(), a.repairs.join("; "))).collect(),
+            passed: diagnosis.passed.iter().map(|c| c.replace('-', " ")).collect(),
+            verdict: diagnosis.verdict,
+            judged_at: diagnosis.judged_at,
+            profile: diagnosis.profile,
+            said: diagnosis.said,
+            needed: diagnosis.needed,
+            read: diagnosis.read,
         }
     }
 }

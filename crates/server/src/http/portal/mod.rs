@@ -195,6 +195,7 @@ async fn write(visit: &Visit<'_>, path: &str, body: &Bytes) -> Outcome {
         ["tenant"] => sign_in::choose_tenant(visit, &form).await,
         ["diagnose"] => diagnosis::of_text(visit, &form).await,
         ["applications"] => applications::create(visit, &form).await,
+        ["keys", "roll"] => service::roll(visit).await,
         ["applications", id, action] => change::act(visit, id, action, &form).await,
         _ => Err(Trouble::Missing("There is no such page.".to_owned())),
     }

@@ -5,7 +5,11 @@ use countersign_core::x509::certificate::Certificate;
 use http::StatusCode;
 
 use super::shell::{self, Shell};
-use super::{Outcome, Trouble, Visit};
+use super::{Outcome, ROOT, Trouble, Visit, redirect};
+use crate::config;
+use crate::sessions::Notice;
+use crate::token::rollover::{self, By};
+use crate::token::signer::SignerError;
 
 #[derive(Template)]
 #[template(path = "settings.html")]
@@ -29,6 +33,8 @@ struct Keys {
     shell: Shell,
     rows: Vec<Key>,
     jwks: String,
+    may_roll: bool,
+    max_age: String,
 }
 
 struct Key {
@@ -50,8 +56,15 @@ pub(super) async fn keys(visit: &Visit<'_>) -> Outcome {
             "signs"
         } else if ended {
             "ended"
+        } else if k.signs_from > visit.now {
+            "next"
         } else {
-            "published"
+            "last"
+        };
+        let signs_from = if k.signs_from > visit.now.plus_secs(100 * 366 * 86_400) {
+            "by command".to_owned()
+        } else {
+            k.signs_from.rfc3339()
         };
         let sha256 = Certificate::from_der(&k.certificate)
             .map(|c| countersign_core::encoding::encode_hex_upper(c.sha256()))
@@ -60,7 +73,7 @@ pub(super) async fn keys(visit: &Visit<'_>) -> Outcome {
             kid: k.kid,
             alg: k.alg,
             created: k.created.rfc3339(),
-            signs_from: k.signs_from.rfc3339(),
+            signs_from,
             published_until: k.published_until.map_or_else(|| "–".to_owned(), |t| t.rfc3339()),
             state,
             sha256,
@@ -69,7 +82,34 @@ pub(super) async fn keys(visit: &Visit<'_>) -> Outcome {
     let page = Keys {
         rows: rows.collect(),
         shell: Shell::of(visit, "Signing keys", "keys"),
+        may_roll: visit.is_operator(),
+        max_age: visit.app.config.signing_key_max_age.value.map_or_else(|| "never".to_owned(), config::show_age),
         jwks: format!("{}/{}/discovery/v2.0/keys", visit.context.base, visit.tenant.id),
     };
     Ok(shell::page(StatusCode::OK, &page))
+}
+
+/// `POST /portal/keys/roll`: the operator's alone, as keys belong to every tenant.
+pub(super) async fn roll(visit: &Visit<'_>) -> Outcome {
+    if !visit.is_operator() {
+        return Err(Trouble::Denied("Signing keys are rolled by whoever holds the admin token.".to_owned()));
+    }
+    let by = By {
+        actor: visit.session.caller.name(),
+        tenant_id: &visit.tenant.id,
+        correlation_id: &visit.context.correlation_id,
+    };
+    match rollover::roll(visit.app, by).await {
+        Ok(rolled) => {
+            let text = format!("The key {} signs from {}.", rolled.kid, rolled.signs_from.rfc3339());
+            visit.app.sessions.tell(&visit.session.id, Notice::Done(text));
+            Ok(redirect(&format!("{ROOT}keys")))
+        }
+        Err(SignerError::Store(error)) => Err(error.into()),
+        Err(error) => {
+            tracing::error!(%error, "the signing key was not rolled");
+            let text = "The key could not be rolled; the reason is in the service's log.".to_owned();
+            Err(Trouble::Refused(StatusCode::INTERNAL_SERVER_ERROR, text))
+        }
+    }
 }

@@ -11,7 +11,7 @@ use crate::store::{Keys, Pending, StoreError};
 impl Keys for SqliteStore {
     fn signing_keys(&self) -> Pending<'_, Vec<SigningKeyRecord>> {
         Box::pin(async move {
-            let rows = sqlx::query("SELECT * FROM signing_keys ORDER BY created, kid")
+            let rows = sqlx::query("SELECT * FROM signing_keys ORDER BY signs_from, created, kid")
                 .fetch_all(&self.readers)
                 .await
                 .map_err(failed)?;
