@@ -92,6 +92,7 @@ fn portal(rest: &[String]) -> Result<()> {
             .args(sizes)
             .current_dir(process::root().join("e2e/portal"))
             .env("PYTHONPYCACHEPREFIX", &tools.bytecode)
+            .env_remove("PYTHONDONTWRITEBYTECODE")
             .env("COUNTERSIGN_BIN", crate::test::binary()),
     )
 }

@@ -107,6 +107,7 @@ fn pytest(tools: &Tools, folders: &[&str]) -> Command {
         .args(folders)
         .current_dir(process::root().join("e2e"))
         .env("PYTHONPYCACHEPREFIX", &tools.bytecode)
+        .env_remove("PYTHONDONTWRITEBYTECODE")
         .env("COUNTERSIGN_BIN", binary());
     command
 }
@@ -148,6 +149,7 @@ fn node(tools: &Tools) -> Result<Command> {
         .args(files)
         .current_dir(folder)
         .env("PYTHONPYCACHEPREFIX", &tools.bytecode)
+        .env_remove("PYTHONDONTWRITEBYTECODE")
         .env("NODE_MODULES_FOLDER", &tools.modules)
         .env("COUNTERSIGN_BIN", binary());
     Ok(command)
@@ -169,6 +171,7 @@ fn in_portal<'a>(command: &'a mut Command, tools: &Tools) -> &'a mut Command {
     command
         .current_dir(process::root().join("e2e/portal"))
         .env("PYTHONPYCACHEPREFIX", &tools.bytecode)
+        .env_remove("PYTHONDONTWRITEBYTECODE")
         .env("COUNTERSIGN_BIN", binary())
 }
 
