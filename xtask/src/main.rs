@@ -24,7 +24,7 @@ cargo xtask TASK
 
   test [--only STEP,…]     everything: Rust tests, real SDKs, hostile requests, kill -9, cases, short benchmarks,
                            the doctor in WebAssembly, every fuzz target for 20 s
-                           (steps: rust, build, http, sdk, run, clients, portal, kill, cases, bench, wasm, fuzz)
+                           (steps: rust, build, http, sdk, snippets, run, clients, portal, kill, cases, bench, wasm, fuzz)
   ci                       format, clippy, cargo deny, documentation, tidy, then test
   tidy                     rules of this repository that no compiler checks
   clients [--bless]        docs/clients.md against what the matrix of clients reported; --bless writes it

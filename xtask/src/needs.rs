@@ -67,6 +67,27 @@ fn missing_packages() -> Vec<&'static str> {
     missing
 }
 
+/// Java and Go, for the blocks of code on the explanation pages.
+pub fn compilers() -> Result<()> {
+    let missing = || {
+        let mut missing = Vec::new();
+        // `java` alone runs a source file only where the compiler is installed as well.
+        if process::output("javac", &["-version"]).is_none() {
+            missing.push("default-jdk-headless");
+        }
+        if process::output("go", &["version"]).is_none() {
+            missing.push("golang-go");
+        }
+        missing
+    };
+    debian_packages(&missing())?;
+    let still = missing();
+    if !still.is_empty() {
+        bail!("installed, but still not usable: {}", still.join(", "));
+    }
+    Ok(())
+}
+
 /// Installs Debian packages, as root; else says which and how.
 pub fn debian_packages(packages: &[&str]) -> Result<()> {
     if packages.is_empty() {

@@ -14,8 +14,8 @@ use crate::tally::{Count, Runner, Tally};
 use crate::{clients, process};
 
 /// Steps in order. A step may be asked for by name; `build` comes before all that run the binary.
-const STEPS: [&str; 12] =
-    ["rust", "build", "http", "sdk", "run", "clients", "portal", "kill", "cases", "bench", "wasm", "fuzz"];
+const STEPS: [&str; 13] =
+    ["rust", "build", "http", "sdk", "snippets", "run", "clients", "portal", "kill", "cases", "bench", "wasm", "fuzz"];
 
 /// Runs the steps that the arguments name, all without arguments.
 ///
@@ -43,6 +43,12 @@ pub fn run(arguments: &[String]) -> Result<()> {
             "sdk" => {
                 suite(&mut tally, "Python SDKs", Runner::Pytest, &mut pytest(&tools, &["python"]));
                 suite(&mut tally, "Node SDKs", Runner::Node, &mut node(&tools)?);
+            }
+            "snippets" => {
+                needs::compilers()?;
+                let mut command = pytest(&tools, &["snippets"]);
+                command.env("NODE", &tools.node).env("NODE_MODULES_FOLDER", &tools.modules);
+                suite(&mut tally, "code on the explanation pages", Runner::Pytest, &mut command);
             }
             "run" => {
                 // Node is one of the programs that are run there.
