@@ -156,3 +156,23 @@ def test_log_holds_no_credential(service, cast, right):
         assert secret not in log
     assert "PRIVATE KEY" not in log
     assert json.dumps(right["client_assertion"]) not in log
+
+
+def test_trace_log_holds_no_credential(own_service, cast, monkeypatch):
+    """The same with every line that the service and its libraries can write."""
+    monkeypatch.setenv("RUST_LOG", "trace")
+    own_service.start()
+    assertion = jws.compact(jws.header(cast.daemon), jws.claims(own_service.token_url(), DAEMON), cast.daemon.key)
+    right = jws.form(DAEMON, assertion)
+    token = own_service.token(right).json()["access_token"]
+    secret_form = {"grant_type": "client_credentials", "client_id": DAEMON, "scope": story.GRAPH_SCOPE, "client_secret": story.SDK_SECRET}
+    assert own_service.token(secret_form).status_code == 200
+    own_service.token(secret_form | {"client_secret": story.SDK_SECRET + "-wrong"})
+    answer = Graph(own_service).call("POST", f"/applications(appId='{DAEMON}')/addPassword", json={})
+    assert answer.status_code == 200, answer.text
+    made = answer.json()["secretText"]
+    log = own_service.log_text()
+    assert " TRACE " in log or '"TRACE"' in log, log[:2000]
+    for secret in (token, token.split(".")[2], right["client_assertion"], right["client_assertion"].split(".")[2], story.SDK_SECRET, own_service.admin_token, made):
+        assert secret not in log
+    assert "PRIVATE KEY" not in log

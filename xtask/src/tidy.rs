@@ -5,6 +5,7 @@
 mod files;
 mod manifests;
 mod pages;
+mod security;
 mod sources;
 mod words;
 
@@ -45,6 +46,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
     faults.extend(sources::check(&tree));
     faults.extend(pages::check(&tree)?);
     faults.extend(words::check(&tree));
+    faults.extend(security::check(&tree));
     if tree.file(refusals::PATH).is_none_or(|file| file.text != refusals::text()) {
         faults.push(Fault::new(refusals::PATH, "is not what the code says; `cargo xtask refusals` writes it"));
     }

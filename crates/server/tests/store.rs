@@ -168,6 +168,8 @@ async fn filters_and_pages() {
     assert_eq!(b.app_ids(&Filter::ObjectId(application(3, "", &[]).object_id)).await, [id(3)]);
     assert_eq!(b.app_ids(&Filter::DisplayName("pay roll".into())).await.len(), 3);
     assert_eq!(b.app_ids(&Filter::DisplayNamePrefix("pay".into())).await.len(), 3);
+    assert_eq!(b.app_ids(&Filter::DisplayName("PAY Roll".into())).await.len(), 3);
+    assert_eq!(b.app_ids(&Filter::DisplayNamePrefix("OT".into())).await.len(), 2);
     assert_eq!(b.app_ids(&Filter::DisplayNamePrefix(String::new())).await.len(), 5);
     assert_eq!(b.app_ids(&Filter::IdentifierUri("api://4".into())).await, [id(4)]);
     assert!(b.app_ids(&Filter::AppId("' OR '1'='1".into())).await.is_empty());

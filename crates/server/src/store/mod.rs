@@ -160,9 +160,9 @@ pub enum Filter {
     AppId(String),
     /// `id eq '…'`
     ObjectId(String),
-    /// `displayName eq '…'`
+    /// `displayName eq '…'`, in any letter case (ASCII letters).
     DisplayName(String),
-    /// `startswith(displayName,'…')`
+    /// `startswith(displayName,'…')`, likewise.
     DisplayNamePrefix(String),
     /// `identifierUris/any(u:u eq '…')`; applications only.
     IdentifierUri(String),

@@ -28,6 +28,8 @@ async fn filters_find_what_they_say() {
         (format!("appId eq '{app}'"), vec!["Payroll one"]),
         (format!("id eq '{id}'"), vec!["Payroll two"]),
         ("displayName eq 'Payroll one'".to_owned(), vec!["Payroll one"]),
+        ("displayName eq 'pAyroll ONE'".to_owned(), vec!["Payroll one"]),
+        ("startswith(displayName,'PAYROLL t')".to_owned(), vec!["Payroll two"]),
         ("displayName eq 'O''Hara'".to_owned(), vec!["O'Hara"]),
         ("startswith(displayName,'Payroll')".to_owned(), vec!["Payroll one", "Payroll two"]),
         ("identifierUris/any(u:u eq 'api://one')".to_owned(), vec!["Payroll one"]),
@@ -45,13 +47,59 @@ async fn filters_find_what_they_say() {
         "$top=0",
         "$top=abc",
         "$search=\"displayName:x\"",
-        "$orderby=displayName",
+        "$orderby=appId",
         "$count=maybe",
         "$expand=everything",
         "$top=1&$top=2",
     ] {
         refused(&graph.get(&query(&format!("/applications?{}", wrong.replace('"', "%22")))).await, 400);
     }
+}
+
+#[tokio::test]
+async fn lists_are_searched_sorted_and_counted() {
+    let graph = Graph::new().await;
+    for name in ["beta daemon", "Alpha daemon", "gamma"] {
+        graph.create(name, &[]).await;
+    }
+    let shown = async |path: &str| -> (Vec<String>, Value) {
+        let answer = graph.send("GET", &query(path).replace('"', "%22"), "ConsistencyLevel: eventual\r\n", b"").await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let body = answer.json();
+        let name = |v: &Value| v["displayName"].as_str().unwrap().to_owned();
+        (body["value"].as_array().unwrap().iter().map(name).collect(), body)
+    };
+    for set in ["applications", "servicePrincipals"] {
+        let path = format!("/{set}?$search=\"displayName:DAEMON\"&$orderby=displayName&$count=true");
+        let (names, body) = shown(&path).await;
+        assert_eq!(
+            (names, &body["@odata.count"]),
+            (vec!["Alpha daemon".into(), "beta daemon".into()], &json!(2)),
+            "{set}"
+        );
+        let (names, _) =
+            shown(&format!("/{set}?$search=\"displayName:daemon\"&$orderby=displayName desc&$top=1")).await;
+        assert_eq!(names, ["beta daemon"]);
+        let (names, _) = shown(&format!(
+            "/{set}?$search=\"displayName:daemon\" OR \"displayName:gam\"&$filter=not startswith(displayName,'beta')&$orderby=displayName"
+        ))
+        .await;
+        assert_eq!(names, ["Alpha daemon", "gamma"]);
+        let count = format!("/{set}/$count?$search=%22displayName:daemon%22");
+        assert_eq!(graph.send("GET", &count, "ConsistencyLevel: eventual\r\n", b"").await.body, "2");
+    }
+    let (first, body) = shown("/applications?$orderby=displayName&$top=2").await;
+    let next = body["@odata.nextLink"].as_str().unwrap().split_once("/v1.0").unwrap().1.to_owned();
+    let (second, body) = shown(&next).await;
+    assert_eq!((first.len(), second.as_slice()), (2, &["gamma".to_owned()][..]));
+    assert!(body.get("@odata.nextLink").is_none());
+    let without = graph.get("/applications?$search=%22displayName:daemon%22").await;
+    assert!(refused(&without, 400).contains("Unsupported"), "{}", without.body);
+    refused(
+        &graph.send("GET", "/auditLogs/signIns?$search=%22appId:x%22", "ConsistencyLevel: eventual\r\n", b"").await,
+        400,
+    );
+    refused(&graph.get("/applications?$orderby=displayName&$skiptoken=x").await, 400);
 }
 
 #[tokio::test]

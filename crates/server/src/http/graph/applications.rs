@@ -167,25 +167,42 @@ pub(super) async fn count(call: &Call<'_>) -> Outcome {
 }
 
 async fn count_all(call: &Call<'_>) -> Result<u64, GraphError> {
-    let filter = match call.options.filter.as_ref().map(super::odata::Expression::narrow) {
-        None => Filter::All,
-        Some(Narrow::Range { filter, exact: true }) => filter,
-        Some(_) => {
-            return Err(GraphError::unsupported(
-                "$count is supported without $filter, or with one condition on appId, id, displayName or identifierUris.",
-            ));
+    match call.options.filter.as_ref().map(super::odata::Expression::narrow) {
+        None => Ok(call.app.store().count_applications(&call.tenant.id, &Filter::All).await?),
+        Some(Narrow::Range { filter, exact: true }) => {
+            Ok(call.app.store().count_applications(&call.tenant.id, &filter).await?)
         }
-    };
-    Ok(call.app.store().count_applications(&call.tenant.id, &filter).await?)
+        Some(_) => Ok(all(call).await?.len() as u64),
+    }
+}
+
+/// Every application that fulfils the condition, for what needs all of them: a number, an order by name.
+async fn all(call: &Call<'_>) -> Result<Vec<Shown>, GraphError> {
+    let (mut found, mut token) = (Vec::new(), String::new());
+    for _ in 0..SCAN / STEP {
+        let (more, next) = page(call, token, STEP as usize).await?;
+        found.extend(more);
+        match next {
+            None => return Ok(found),
+            Some(next) => token = next,
+        }
+    }
+    Err(GraphError::unsupported("$orderby and $count over so many applications are not supported; narrow $filter."))
 }
 
 /// `GET /applications`
 pub(super) async fn list(call: &Call<'_>) -> Outcome {
     call.needs(READ)?;
     call.options.expands_only(&["owners", "federatedIdentityCredentials"])?;
-    order(call)?;
+    let order = order(call)?;
     let count = if call.options.count { Some(count_all(call).await?) } else { None };
-    let (records, next) = page(call).await?;
+    let (records, next) = match order {
+        Order::Id => {
+            let token = call.options.skip_token.clone().unwrap_or_default();
+            page(call, token, call.options.top as usize).await?
+        }
+        Order::Name { descending } => by_name(call, all(call).await?, |shown| &shown.1, descending)?,
+    };
     let items = records
         .into_iter()
         .map(|(record, mut shown)| {
@@ -196,18 +213,59 @@ pub(super) async fn list(call: &Call<'_>) -> Outcome {
     Ok(call.list("applications", items, count, next))
 }
 
-/// Lists come in the order of object ids; another one would need a sort of everything.
-pub(super) fn order(call: &Call<'_>) -> Result<(), GraphError> {
+/// The order of a list.
+#[derive(Clone, Copy)]
+pub(super) enum Order {
+    /// By object id, in which lists come by themselves.
+    Id,
+    /// By `displayName`, for which the whole list is read and sorted.
+    Name {
+        /// `desc`
+        descending: bool,
+    },
+}
+
+/// Reads `$orderby`.
+pub(super) fn order(call: &Call<'_>) -> Result<Order, GraphError> {
     match call.options.order_by.as_deref() {
-        None | Some("id" | "id asc") => Ok(()),
-        Some(_) => Err(GraphError::unsupported("$orderby is supported for id alone.")),
+        None | Some("id" | "id asc") => Ok(Order::Id),
+        Some("displayName" | "displayName asc") => Ok(Order::Name { descending: false }),
+        Some("displayName desc") => Ok(Order::Name { descending: true }),
+        Some(_) => Err(GraphError::unsupported("$orderby is supported for id and displayName alone.")),
     }
+}
+
+/// What a `$skiptoken` begins with in a list by name; the number of elements before the page follows.
+const BY_NAME: &str = "name-";
+
+/// Sorts a whole list by name, in any letter case, and takes the page asked for.
+pub(super) fn by_name<T>(
+    call: &Call<'_>,
+    mut list: Vec<T>,
+    object: impl Fn(&T) -> &Map<String, Json>,
+    descending: bool,
+) -> Result<(Vec<T>, Option<String>), GraphError> {
+    let first = match call.options.skip_token.as_deref() {
+        None => 0,
+        Some(token) => token
+            .strip_prefix(BY_NAME)
+            .and_then(|n| n.parse::<usize>().ok())
+            .ok_or_else(|| GraphError::bad("The $skiptoken is none of this list."))?,
+    };
+    let name = |item: &T| object(item).get("displayName").and_then(Json::as_str).unwrap_or_default().to_lowercase();
+    list.sort_by_cached_key(name);
+    if descending {
+        list.reverse();
+    }
+    let end = first.saturating_add(call.options.top as usize);
+    let next = (end < list.len()).then(|| format!("{BY_NAME}{end}"));
+    Ok((list.into_iter().skip(first).take(call.options.top as usize).collect(), next))
 }
 
 type Shown = (ApplicationRecord, Map<String, Json>);
 
-async fn page(call: &Call<'_>) -> Result<(Vec<Shown>, Option<String>), GraphError> {
-    let (store, tenant, top) = (call.app.store(), &call.tenant, call.options.top as usize);
+async fn page(call: &Call<'_>, mut after: String, top: usize) -> Result<(Vec<Shown>, Option<String>), GraphError> {
+    let (store, tenant) = (call.app.store(), &call.tenant);
     let show = |record: ApplicationRecord| {
         let shown = application::show(&record, tenant, false);
         (record, shown)
@@ -231,12 +289,11 @@ async fn page(call: &Call<'_>) -> Result<(Vec<Shown>, Option<String>), GraphErro
         }
         Narrow::Range { filter, exact } => (filter, exact),
     };
-    let mut after = call.options.skip_token.clone().unwrap_or_default();
     let mut found = Vec::new();
     let mut looked = 0;
     loop {
         // One more than asked for tells whether there is a next page.
-        let limit = if exact { call.options.top + 1 } else { STEP };
+        let limit = if exact { top as u32 + 1 } else { STEP };
         let rows = store.applications(&tenant.id, &filter, Page { after: &after, limit }).await?;
         let last = (rows.len() as u32) < limit;
         looked += rows.len() as u32;

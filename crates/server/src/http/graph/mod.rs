@@ -103,6 +103,20 @@ async fn call(app: &Arc<App>, context: &Context, parts: &http::request::Parts, b
     };
     let segments = request::segments(rest)?;
     let options = Options::read(parts.uri.query().unwrap_or_default())?;
+    if options.searches {
+        let listed = matches!(
+            segments.iter().map(String::as_str).collect::<Vec<_>>()[..],
+            ["applications" | "servicePrincipals"] | ["applications" | "servicePrincipals", "$count"]
+        );
+        if !listed {
+            return Err(GraphError::unsupported("$search is supported for applications and servicePrincipals alone."));
+        }
+        if !header_text(headers, "consistencylevel").is_some_and(|v| v.trim().eq_ignore_ascii_case("eventual")) {
+            return Err(GraphError::unsupported(
+                "Request with $search query parameter only works with the request header 'ConsistencyLevel: eventual'.",
+            ));
+        }
+    }
     let call = Call {
         app,
         tenant: tenant(app, &caller, headers).await?,

@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use crate::resources::fields::read_guid;
 use crate::store::Filter;
 
-pub use read::read;
+pub use read::{read, read_search};
 
 /// A condition.
 #[derive(Clone, Debug, PartialEq)]
@@ -291,6 +291,24 @@ mod tests {
         assert!(read(&"(".repeat(5_000)).is_err());
         assert!(read(&"not ".repeat(2_000)).is_err());
         assert!(read(&"a".repeat(10_000)).is_err());
+    }
+
+    #[test]
+    fn searches_are_conditions() {
+        for (search, holds) in [
+            ("\"displayName:hara\"", true),
+            ("\"displayName:nobody\"", false),
+            ("\"displayName:hara\" AND \"appId:8b76\"", true),
+            ("\"displayName:nobody\" OR \"appId:8b76\"", true),
+        ] {
+            assert_eq!(read_search(search).unwrap().holds(&object()), holds, "{search}");
+        }
+        let deep = "\"a:b\" AND ".repeat(3_000);
+        for wrong in
+            ["", "hara", "\"hara\"", "\"displayName:\"", "\"displayName:x", "\"a:b\" \"c:d\"", "\"a:b\" AND", &deep]
+        {
+            assert!(read_search(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -82,6 +82,8 @@ pub struct Options {
     pub expand: Vec<String>,
     /// `$orderby`
     pub order_by: Option<String>,
+    /// `$search`, as the condition that it means; it is part of `filter` as well.
+    pub searches: bool,
     /// All options as they came, to repeat them in `@odata.nextLink`.
     raw: Vec<(String, String)>,
 }
@@ -115,7 +117,7 @@ impl Options {
         match name.strip_prefix('$').unwrap_or(name) {
             "filter" => {
                 let read = odata::read(value).map_err(|e| GraphError::bad(format!("Invalid filter clause: {e}.")))?;
-                self.filter = Some(read);
+                self.narrow_by(read);
             }
             "select" => self.select = list(value),
             "expand" => self.expand = list(value),
@@ -140,13 +142,27 @@ impl Options {
                 }
             },
             "orderby" => self.order_by = Some(value.trim().to_owned()),
-            "search" | "skip" | "apply" | "compute" if name.starts_with('$') => {
+            "search" if name.starts_with('$') => {
+                let found =
+                    odata::read_search(value).map_err(|e| GraphError::bad(format!("Invalid $search clause: {e}.")))?;
+                self.searches = true;
+                self.narrow_by(found);
+            }
+            "skip" | "apply" | "compute" if name.starts_with('$') => {
                 return Err(GraphError::unsupported(format!("Query option '{}' is not supported.", shown(name))));
             }
             // `api-version`, `$format=json` and whatever proxies add.
             _ => {}
         }
         Ok(())
+    }
+
+    /// `$filter` and `$search` both hold where both are given.
+    fn narrow_by(&mut self, condition: Expression) {
+        self.filter = Some(match self.filter.take() {
+            None => condition,
+            Some(other) => Expression::And(vec![other, condition]),
+        });
     }
 
     /// The same request for what comes after `token`.
@@ -321,9 +337,17 @@ mod tests {
             link,
             "https://x/v1.0/applications?$filter=displayName%20eq%20'a%20b'&$top=2&$select=id,appId&$count=true&$skiptoken=y%20z"
         );
-        for wrong in
-            ["$top=0", "$top=1000", "$top=x", "$count=maybe", "$filter=x", "$search=a", "$top=1&$top=2", "$filter=%ff"]
-        {
+        for wrong in [
+            "$top=0",
+            "$top=1000",
+            "$top=x",
+            "$count=maybe",
+            "$filter=x",
+            "$search=a",
+            "$skip=1",
+            "$top=1&$top=2",
+            "$filter=%ff",
+        ] {
             assert!(Options::read(wrong).is_err(), "{wrong}");
         }
         assert!(Options::read("api-version=1.6&$format=json").is_ok());

@@ -7,7 +7,7 @@ use countersign_core::UnixTime;
 use http::StatusCode;
 use serde_json::{Map, Value as Json};
 
-use super::applications::{READ, SCAN, WRITE, order};
+use super::applications::{Order, READ, SCAN, WRITE, by_name, order};
 use super::audit::{self, Activity};
 use super::error::GraphError;
 use super::odata::{Expression, Narrow};
@@ -240,10 +240,27 @@ const COUNTED_PAGES: u32 = 400;
 pub(super) async fn list(call: &Call<'_>) -> Outcome {
     call.needs(READ)?;
     call.options.expands_only(&[])?;
-    order(call)?;
+    let order = order(call)?;
     let count = if call.options.count { Some(count_all(call).await?) } else { None };
-    let (items, next) = page(call, call.options.skip_token.clone(), call.options.top as usize).await?;
+    let (items, next) = match order {
+        Order::Id => page(call, call.options.skip_token.clone(), call.options.top as usize).await?,
+        Order::Name { descending } => by_name(call, all(call).await?, |shown| shown, descending)?,
+    };
     Ok(call.list("servicePrincipals", items, count, next))
+}
+
+/// Every service principal that fulfils the condition, to be sorted.
+async fn all(call: &Call<'_>) -> Result<Items, GraphError> {
+    let (mut found, mut token) = (Vec::new(), None);
+    for _ in 0..SCAN / STEP {
+        let (more, next) = page(call, token, STEP as usize).await?;
+        found.extend(more);
+        match next {
+            None => return Ok(found),
+            next => token = next,
+        }
+    }
+    Err(GraphError::unsupported("$orderby over so many service principals is not supported; narrow $filter."))
 }
 
 type Items = Vec<Map<String, Json>>;

@@ -27,28 +27,29 @@ fn clause(filter: &Filter) -> (usize, &str) {
     }
 }
 
+// Names compare without regard to letter case, as Graph compares them; SQLite does so for ASCII letters.
 const APPLICATIONS: [&str; 6] = [
     "SELECT record FROM applications WHERE tenant_id = ?1 AND object_id > ?4 ORDER BY object_id LIMIT ?5",
     "SELECT record FROM applications WHERE tenant_id = ?1 AND app_id = ?2 AND object_id > ?4 ORDER BY object_id LIMIT ?5",
     "SELECT record FROM applications WHERE tenant_id = ?1 AND object_id = ?2 AND object_id > ?4 LIMIT ?5",
-    "SELECT record FROM applications WHERE tenant_id = ?1 AND display_name = ?2 AND object_id > ?4 ORDER BY object_id LIMIT ?5",
-    "SELECT record FROM applications WHERE tenant_id = ?1 AND display_name >= ?2 AND display_name < ?3 AND object_id > ?4 ORDER BY object_id LIMIT ?5",
+    "SELECT record FROM applications WHERE tenant_id = ?1 AND display_name = ?2 COLLATE NOCASE AND object_id > ?4 ORDER BY object_id LIMIT ?5",
+    "SELECT record FROM applications WHERE tenant_id = ?1 AND display_name >= ?2 COLLATE NOCASE AND display_name < ?3 COLLATE NOCASE AND object_id > ?4 ORDER BY object_id LIMIT ?5",
     "SELECT a.record AS record FROM identifier_uris u JOIN applications a ON a.tenant_id = u.tenant_id AND a.app_id = u.app_id WHERE u.tenant_id = ?1 AND u.uri = ?2 AND a.object_id > ?4 LIMIT ?5",
 ];
 const COUNT_APPLICATIONS: [&str; 6] = [
     "SELECT count(*) FROM applications WHERE tenant_id = ?1",
     "SELECT count(*) FROM applications WHERE tenant_id = ?1 AND app_id = ?2",
     "SELECT count(*) FROM applications WHERE tenant_id = ?1 AND object_id = ?2",
-    "SELECT count(*) FROM applications WHERE tenant_id = ?1 AND display_name = ?2",
-    "SELECT count(*) FROM applications WHERE tenant_id = ?1 AND display_name >= ?2 AND display_name < ?3",
+    "SELECT count(*) FROM applications WHERE tenant_id = ?1 AND display_name = ?2 COLLATE NOCASE",
+    "SELECT count(*) FROM applications WHERE tenant_id = ?1 AND display_name >= ?2 COLLATE NOCASE AND display_name < ?3 COLLATE NOCASE",
     "SELECT count(*) FROM identifier_uris WHERE tenant_id = ?1 AND uri = ?2",
 ];
 const SERVICE_PRINCIPALS: [&str; 6] = [
     "SELECT record FROM service_principals WHERE tenant_id = ?1 AND object_id > ?4 ORDER BY object_id LIMIT ?5",
     "SELECT record FROM service_principals WHERE tenant_id = ?1 AND app_id = ?2 AND object_id > ?4 ORDER BY object_id LIMIT ?5",
     "SELECT record FROM service_principals WHERE tenant_id = ?1 AND object_id = ?2 AND object_id > ?4 LIMIT ?5",
-    "SELECT record FROM service_principals WHERE tenant_id = ?1 AND display_name = ?2 AND object_id > ?4 ORDER BY object_id LIMIT ?5",
-    "SELECT record FROM service_principals WHERE tenant_id = ?1 AND display_name >= ?2 AND display_name < ?3 AND object_id > ?4 ORDER BY object_id LIMIT ?5",
+    "SELECT record FROM service_principals WHERE tenant_id = ?1 AND display_name = ?2 COLLATE NOCASE AND object_id > ?4 ORDER BY object_id LIMIT ?5",
+    "SELECT record FROM service_principals WHERE tenant_id = ?1 AND display_name >= ?2 COLLATE NOCASE AND display_name < ?3 COLLATE NOCASE AND object_id > ?4 ORDER BY object_id LIMIT ?5",
     "SELECT record FROM service_principals WHERE 0",
 ];
 

@@ -29,6 +29,37 @@ pub fn read(text: &str) -> Result<Expression, String> {
     Ok(expression)
 }
 
+/// Reads a `$search`: `"member:words"`, joined by `AND` or `OR`. Graph looks for the beginnings of words; here the words stand
+/// anywhere in the member, which finds at least as much.
+///
+/// # Errors
+/// What was expected, and where.
+pub fn read_search(text: &str) -> Result<Expression, String> {
+    if text.len() > MAX_LENGTH {
+        return Err(format!("longer than {MAX_LENGTH} characters"));
+    }
+    let mut reader = Reader { text, at: 0 };
+    let mut any = vec![vec![reader.searched()?]];
+    loop {
+        reader.blanks();
+        if reader.at == text.len() {
+            break;
+        }
+        if reader.word("AND") {
+            let next = reader.searched()?;
+            // The list began with one element.
+            if let Some(all) = any.last_mut() {
+                all.push(next);
+            }
+        } else if reader.word("OR") {
+            any.push(vec![reader.searched()?]);
+        } else {
+            return Err(reader.expected("`AND`, `OR` or the end"));
+        }
+    }
+    Ok(Expression::Or(any.into_iter().map(Expression::And).collect()))
+}
+
 struct Reader<'a> {
     text: &'a str,
     at: usize,
@@ -194,6 +225,20 @@ impl Reader<'_> {
         let name = self.rest()[..length].to_owned();
         self.at += length;
         Ok(name)
+    }
+
+    /// `"member:words"`
+    fn searched(&mut self) -> Result<Expression, String> {
+        self.sign('"')?;
+        let name = self.identifier()?;
+        self.sign(':')?;
+        let length = self.rest().find('"').ok_or_else(|| "a text lacks its closing quote".to_owned())?;
+        let words = self.rest()[..length].trim().to_owned();
+        if words.is_empty() {
+            return Err(self.expected("words to look for"));
+        }
+        self.at += length + 1;
+        Ok(Expression::Text(TextFunction::Contains, vec![name], words))
     }
 
     fn literal(&mut self) -> Result<Literal, String> {
