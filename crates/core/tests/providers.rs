@@ -181,6 +181,15 @@ fn rsa_of_other_sizes() {
     }
 }
 
+/// aws-lc stops at 33 bits of exponent; what is registered must verify, up to 64.
+#[test]
+fn an_exponent_of_64_bits() {
+    let file = keyfile::read(&fixture("wide-exponent.public.pem"), None);
+    let both = Both::new(file.public_keys().next().unwrap());
+    both.try_all(Alg::Rs256, &fixture("wide-exponent-rs256.sig"));
+    both.try_all(Alg::Ps256, &fixture("wide-exponent-ps256.sig"));
+}
+
 #[test]
 fn ecdsa_on_the_three_curves() {
     for (curve, alg) in [(Curve::P256, Alg::Es256), (Curve::P384, Alg::Es384), (Curve::P521, Alg::Es512)] {
@@ -230,8 +239,7 @@ fn keys_that_are_refused() {
         (&good.n, &[1][..]),
         (&good.n, &[3]),
         (&good.n, &[1, 0, 0]),
-        (&good.n, &[1, 0, 0, 0, 0, 15]),
-        (&good.n, &[0xFF; 8]),
+        (&good.n, &[1, 0, 0, 0, 0, 14]),
         (&good.n, &[0xFF; 9]),
         (&good.n, &[]),
         (&even, &[1, 0, 1]),
@@ -242,8 +250,10 @@ fn keys_that_are_refused() {
     ] {
         assert!(Both::parse(&PublicKey::rsa(n, e)).is_err(), "{n:02x?} {e:02x?}");
     }
-    // 33 bits of exponent and the largest modulus are still keys, if odd ones.
-    assert!(Both::parse(&PublicKey::rsa(&good.n, &[1, 0xFF, 0xFF, 0xFF, 0xFF])).is_ok());
+    // 64 bits of exponent and the largest modulus are still keys, if odd ones.
+    for exponent in [&[1, 0xFF, 0xFF, 0xFF, 0xFF][..], &[2, 0, 0, 0, 1], &[0xFF; 8]] {
+        assert!(Both::parse(&PublicKey::rsa(&good.n, exponent)).is_ok(), "{exponent:02x?}");
+    }
     assert!(Both::parse(&PublicKey::rsa(&ones(1024), &[1, 0, 1])).is_ok());
     for key in [
         PublicKey::Ed25519(vec![1; 32]),

@@ -13,7 +13,7 @@ use aws_lc_rs::signature::{
     RsaEncoding, RsaKeyPair, RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey,
 };
 
-use super::{KeyError, Provider, Sign, SignError, Verify, VerifyError, check_strength};
+use super::{KeyError, Provider, Sign, SignError, Verify, VerifyError, check_strength, rsa_only};
 use crate::jose::alg::Alg;
 use crate::keyfile::PrivateKey;
 use crate::x509::key::{Curve, PublicKey};
@@ -26,6 +26,9 @@ impl Provider for AwsLc {
     fn verifier(&self, key: &PublicKey) -> Result<Arc<dyn Verify>, KeyError> {
         check_strength(key)?;
         match key {
+            PublicKey::Rsa(rsa) if !rsa_only::RsaVerifier::has_common_exponent(rsa) => {
+                rsa_only::RsaVerifier::new(rsa).map(|v| Arc::new(v) as _)
+            }
             PublicKey::Rsa(_) => RsaVerifier::new(key).map(|v| Arc::new(v) as _),
             PublicKey::Ec { .. } => EcVerifier::new(key).map(|v| Arc::new(v) as _),
             PublicKey::Ed25519(_) | PublicKey::Other { .. } => Err(KeyError::Unsupported(key.kind())),
@@ -35,6 +38,9 @@ impl Provider for AwsLc {
     fn signer(&self, key: &PrivateKey) -> Result<Box<dyn Sign>, KeyError> {
         check_strength(key.public_key())?;
         match key.public_key() {
+            PublicKey::Rsa(rsa) if !rsa_only::RsaVerifier::has_common_exponent(rsa) => {
+                Err(KeyError::Unsupported("signing with an RSA exponent of more than 33 bits"))
+            }
             PublicKey::Rsa(_) => {
                 let pair = RsaKeyPair::from_pkcs8(key.pkcs8_der()).map_err(|_| KeyError::Malformed)?;
                 // A file can claim any public key; the one that counts belongs to the private numbers.
@@ -144,10 +150,6 @@ impl RsaVerifier {
         let PublicKey::Rsa(rsa) = key else {
             return Err(KeyError::Unsupported(key.kind()));
         };
-        // The library bounds the cost of verifying by 33 bits of exponent; what it refuses is never verified.
-        if key.exponent().is_none_or(|e| e >> 33 != 0) {
-            return Err(KeyError::Unsupported("an RSA public exponent above 33 bits"));
-        }
         let verifier = Self { n: rsa.n.clone(), e: rsa.e.clone(), parsed: Default::default() };
         verifier.key(0, &lib::RSA_PKCS1_2048_8192_SHA256).ok_or(KeyError::Malformed)?;
         Ok(verifier)

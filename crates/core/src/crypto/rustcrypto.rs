@@ -7,15 +7,13 @@
 use std::sync::Arc;
 
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
-use rsa::BoxedUint;
-use sha1::Sha1;
-use sha2::{Digest, Sha256, Sha384, Sha512};
 
-use super::{KeyError, MAX_RSA_BITS, MIN_RSA_BITS, Provider, Sign, Verify, VerifyError, check_strength};
+use super::rsa_only::{Hash, RsaVerifier};
+use super::{KeyError, Provider, Sign, Verify, VerifyError, check_strength};
 use crate::jose::alg::Alg;
 use crate::keyfile::PrivateKey;
 use crate::x509::der::{self, tag};
-use crate::x509::key::{Curve, PublicKey, RsaPublicKey};
+use crate::x509::key::{Curve, PublicKey};
 
 /// The RustCrypto provider.
 #[derive(Clone, Copy, Debug, Default)]
@@ -65,118 +63,6 @@ pub(crate) fn ec_public_point(curve: &Curve, pkcs8: &[u8]) -> Option<Vec<u8>> {
         Curve::Other(_) => return None,
     };
     Some(point)
-}
-
-/// How an RSA signature is padded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Padding {
-    /// RSASSA-PKCS1-v1_5 (RFC 8017 §8.2).
-    Pkcs1,
-    /// RSASSA-PSS with a salt as long as the digest and MGF1 over the same hash (RFC 7518 §3.5).
-    Pss,
-}
-
-/// The hashes that signatures are made with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hash {
-    Sha1,
-    Sha256,
-    Sha384,
-    Sha512,
-}
-
-impl Hash {
-    fn digest(self, message: &[u8]) -> Vec<u8> {
-        match self {
-            Self::Sha1 => Sha1::digest(message).to_vec(),
-            Self::Sha256 => Sha256::digest(message).to_vec(),
-            Self::Sha384 => Sha384::digest(message).to_vec(),
-            Self::Sha512 => Sha512::digest(message).to_vec(),
-        }
-    }
-}
-
-/// An RSA public key, parsed once.
-#[derive(Debug)]
-pub(crate) struct RsaVerifier {
-    key: rsa::PublicKey,
-    /// Octets of the modulus.
-    length: usize,
-}
-
-impl RsaVerifier {
-    /// Takes any odd modulus of 2048 to 8192 bits and any odd exponent from 3 to 33 bits, as aws-lc does for
-    /// certificate signatures; [`check_strength`] narrows that for assertions.
-    pub(crate) fn new(key: &RsaPublicKey) -> Result<Self, KeyError> {
-        let exponent = der::to_u64(&key.e).unwrap_or(u64::MAX);
-        // aws-lc and this library bound the cost of verifying by 33 bits of exponent.
-        if exponent >> 33 != 0 {
-            return Err(KeyError::Unsupported("an RSA public exponent above 33 bits"));
-        }
-        if exponent < 3 || exponent.is_multiple_of(2) {
-            return Err(KeyError::BadExponent);
-        }
-        let parsed = rsa::PublicKey::new_with_size_limits(
-            BoxedUint::from_be_slice_vartime(&key.n),
-            BoxedUint::from_be_slice_vartime(&key.e),
-            MIN_RSA_BITS..=MAX_RSA_BITS,
-        )
-        .map_err(|_| KeyError::Malformed)?;
-        Ok(Self { key: parsed, length: key.n.len() })
-    }
-
-    /// Whether the signature matches; the encodings are compared as a whole (PKCS#1 v1.5) or step by step (PSS).
-    pub(crate) fn check(
-        &self,
-        padding: Padding,
-        hash: Hash,
-        message: &[u8],
-        signature: &[u8],
-    ) -> Result<(), VerifyError> {
-        if signature.len() != self.length {
-            return Err(VerifyError::WrongLength { expected: self.length, received: signature.len() });
-        }
-        let key = &self.key;
-        match (padding, hash) {
-            (Padding::Pkcs1, Hash::Sha1) => key.pkcs1v15_verify::<Sha1>(message, signature),
-            (Padding::Pkcs1, Hash::Sha256) => key.pkcs1v15_verify::<Sha256>(message, signature),
-            (Padding::Pkcs1, Hash::Sha384) => key.pkcs1v15_verify::<Sha384>(message, signature),
-            (Padding::Pkcs1, Hash::Sha512) => key.pkcs1v15_verify::<Sha512>(message, signature),
-            (Padding::Pss, Hash::Sha256) => key.pss_verify::<Sha256>(message, signature),
-            (Padding::Pss, Hash::Sha384) => key.pss_verify::<Sha384>(message, signature),
-            (Padding::Pss, Hash::Sha512) => key.pss_verify::<Sha512>(message, signature),
-            // No algorithm of RFC 7518 or RFC 4055 §3.1 that is still trusted.
-            (Padding::Pss, Hash::Sha1) => return Err(VerifyError::AlgKeyMismatch),
-        }
-        .map_err(|_| VerifyError::Mismatch)
-    }
-}
-
-impl Verify for RsaVerifier {
-    fn verify(&self, alg: Alg, message: &[u8], signature: &[u8]) -> Result<(), VerifyError> {
-        let (padding, hash) = match alg {
-            Alg::Rs256 => (Padding::Pkcs1, Hash::Sha256),
-            Alg::Rs384 => (Padding::Pkcs1, Hash::Sha384),
-            Alg::Rs512 => (Padding::Pkcs1, Hash::Sha512),
-            Alg::Ps256 => (Padding::Pss, Hash::Sha256),
-            Alg::Ps384 => (Padding::Pss, Hash::Sha384),
-            Alg::Ps512 => (Padding::Pss, Hash::Sha512),
-            Alg::Es256 | Alg::Es384 | Alg::Es512 => return Err(VerifyError::AlgKeyMismatch),
-        };
-        self.check(padding, hash, message, signature)
-    }
-
-    fn verify_certificate(&self, oid: &str, message: &[u8], signature: &[u8]) -> Result<(), VerifyError> {
-        // RFC 4055 §5; SHA-1 certificates of old internal authorities still turn up in chains people hand in.
-        let hash = match oid {
-            "1.2.840.113549.1.1.11" => Hash::Sha256,
-            "1.2.840.113549.1.1.12" => Hash::Sha384,
-            "1.2.840.113549.1.1.13" => Hash::Sha512,
-            "1.2.840.113549.1.1.5" => Hash::Sha1,
-            _ => return Err(VerifyError::AlgKeyMismatch),
-        };
-        self.check(Padding::Pkcs1, hash, message, signature)
-    }
 }
 
 /// A parsed point of one of the three curves.

@@ -22,7 +22,8 @@ pub(super) fn all() -> &'static [&'static dyn SignatureVerificationAlgorithm] {
 mod rustcrypto {
     use rustls_pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
 
-    use crate::crypto::rustcrypto::{EcVerifier, Hash, Padding, RsaVerifier};
+    use crate::crypto::rsa_only::{Hash, Padding, RsaVerifier};
+    use crate::crypto::rustcrypto::EcVerifier;
     use crate::x509::key::{Curve, PublicKey};
 
     pub(super) const ALL: &[&dyn SignatureVerificationAlgorithm] = &[
@@ -56,6 +57,10 @@ mod rustcrypto {
             let Some(PublicKey::Rsa(key)) = PublicKey::from_pkcs1(public_key) else {
                 return Err(InvalidSignature);
             };
+            // aws-lc's list takes no authority with a longer exponent.
+            if !RsaVerifier::has_common_exponent(&key) {
+                return Err(InvalidSignature);
+            }
             RsaVerifier::new(&key)
                 .map_err(|_| InvalidSignature)?
                 .check(self.1, self.2, message, signature)
