@@ -4,11 +4,10 @@
 
 use countersign_core::Reason;
 use countersign_core::authority::TenantSegment;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::clouds;
-use crate::clouds::issuer_v1;
 use crate::http::context::Context;
 use crate::http::error::Refusal;
 use crate::http::respond::{Answer, metadata};
@@ -28,11 +27,7 @@ pub async fn configuration(app: &App, context: &Context, segment: &str, version:
         Ok(tenant) => tenant,
         Err(refusal) => return refusal.answer(app, context),
     };
-    let body = match version {
-        Version::V1 => v1(&context.base, &tenant),
-        Version::V2 => v2(&context.base, &tenant),
-    };
-    metadata(body.to_string(), context)
+    metadata(document(&context.base, &tenant, version).to_string(), context)
 }
 
 /// The JWK Set. Keys are shared by all tenants, so their issuer is the template.
@@ -76,68 +71,88 @@ fn host(base: &str) -> &str {
 }
 
 /// Members as recorded, in their order. `token_endpoint_auth_signing_alg_values_supported` and `grant_types_supported` are
-/// not in any record.
-fn v2(base: &str, tenant: &Named) -> serde_json::Value {
+/// not in any record; `self_signed_tls_client_auth`, which newer ones list, is not offered here.
+fn document(base: &str, tenant: &Named, version: Version) -> Value {
     let path = &tenant.path;
-    json!({
-        "token_endpoint": format!("{base}/{path}/oauth2/v2.0/token"),
+    let v2 = version == Version::V2;
+    let endpoint = |name: &str| format!("{base}/{path}/oauth2{}/{name}", if v2 { "/v2.0" } else { "" });
+    let (keys, issuer) = if v2 {
+        (format!("{base}/{path}/discovery/v2.0/keys"), format!("{base}/{}/v2.0", tenant.issuer))
+    } else {
+        (format!("{base}/common/discovery/keys"), format!("{}/{}/", clouds::issuer_v1(base), tenant.issuer))
+    };
+    let (response_types, scopes) = if v2 {
+        (
+            json!(["code", "id_token", "code id_token", "id_token token"]),
+            json!(["openid", "profile", "email", "offline_access"]),
+        )
+    } else {
+        (json!(["code", "id_token", "code id_token", "token id_token", "token"]), json!(["openid"]))
+    };
+    let mut claims = vec![
+        "sub",
+        "iss",
+        "cloud_instance_name",
+        "cloud_instance_host_name",
+        "cloud_graph_host_name",
+        "msgraph_host",
+        "aud",
+        "exp",
+        "iat",
+        "auth_time",
+        "acr",
+    ];
+    claims.extend_from_slice(if v2 {
+        &["nonce", "preferred_username", "name", "tid", "ver", "at_hash", "c_hash", "email"]
+    } else {
+        &["amr", "nonce", "email", "given_name", "family_name", "nickname"]
+    });
+    let head = json!({
+        "token_endpoint": endpoint("token"),
         "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
-        "jwks_uri": format!("{base}/{path}/discovery/v2.0/keys"),
+        "jwks_uri": keys,
         "response_modes_supported": ["query", "fragment", "form_post"],
         "subject_types_supported": ["pairwise"],
         "id_token_signing_alg_values_supported": ["RS256"],
-        "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
-        "scopes_supported": ["openid", "profile", "email", "offline_access"],
-        "issuer": format!("{base}/{}/v2.0", tenant.issuer),
-        "request_uri_parameter_supported": false,
-        "userinfo_endpoint": format!("{base}/oidc/userinfo"),
-        "authorization_endpoint": format!("{base}/{path}/oauth2/v2.0/authorize"),
-        "device_authorization_endpoint": format!("{base}/{path}/oauth2/v2.0/devicecode"),
+        "response_types_supported": response_types,
+        "scopes_supported": scopes,
+        "issuer": issuer,
+    });
+    let of_version = if v2 {
+        json!({ "request_uri_parameter_supported": false, "userinfo_endpoint": format!("{base}/oidc/userinfo") })
+    } else {
+        json!({ "microsoft_multi_refresh_token": true })
+    };
+    let endpoints = json!({
+        "authorization_endpoint": endpoint("authorize"),
+        "device_authorization_endpoint": endpoint("devicecode"),
         "http_logout_supported": true,
         "frontchannel_logout_supported": true,
-        "end_session_endpoint": format!("{base}/{path}/oauth2/v2.0/logout"),
-        "claims_supported": ["sub", "iss", "cloud_instance_name", "cloud_instance_host_name", "cloud_graph_host_name",
-            "msgraph_host", "aud", "exp", "iat", "auth_time", "acr", "nonce", "preferred_username", "name", "tid", "ver",
-            "at_hash", "c_hash", "email"],
+        "end_session_endpoint": endpoint("logout"),
+        "claims_supported": claims,
+    });
+    let of_v1 = if v2 {
+        json!({})
+    } else {
+        json!({
+            "check_session_iframe": endpoint("checksession"),
+            "userinfo_endpoint": format!("{base}/{path}/openid/userinfo"),
+        })
+    };
+    let tail = json!({
         "kerberos_endpoint": format!("{base}/{path}/kerberos"),
         "tenant_region_scope": null,
         "cloud_instance_name": host(base),
         "cloud_graph_host_name": host(base),
         "msgraph_host": graph_host(base),
         "rbac_url": base,
-    })
-}
-
-fn v1(base: &str, tenant: &Named) -> serde_json::Value {
-    let path = &tenant.path;
-    json!({
-        "token_endpoint": format!("{base}/{path}/oauth2/token"),
-        "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
-        "jwks_uri": format!("{base}/common/discovery/keys"),
-        "response_modes_supported": ["query", "fragment", "form_post"],
-        "subject_types_supported": ["pairwise"],
-        "id_token_signing_alg_values_supported": ["RS256"],
-        "response_types_supported": ["code", "id_token", "code id_token", "token id_token", "token"],
-        "scopes_supported": ["openid"],
-        "issuer": format!("{}/{}/", issuer_v1(base), tenant.issuer),
-        "microsoft_multi_refresh_token": true,
-        "authorization_endpoint": format!("{base}/{path}/oauth2/authorize"),
-        "device_authorization_endpoint": format!("{base}/{path}/oauth2/devicecode"),
-        "http_logout_supported": true,
-        "frontchannel_logout_supported": true,
-        "end_session_endpoint": format!("{base}/{path}/oauth2/logout"),
-        "claims_supported": ["sub", "iss", "cloud_instance_name", "cloud_instance_host_name", "cloud_graph_host_name",
-            "msgraph_host", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce", "email", "given_name", "family_name",
-            "nickname"],
-        "check_session_iframe": format!("{base}/{path}/oauth2/checksession"),
-        "userinfo_endpoint": format!("{base}/{path}/openid/userinfo"),
-        "kerberos_endpoint": format!("{base}/{path}/kerberos"),
-        "tenant_region_scope": null,
-        "cloud_instance_name": host(base),
-        "cloud_graph_host_name": host(base),
-        "msgraph_host": graph_host(base),
-        "rbac_url": base,
-    })
+    });
+    let parts = [head, of_version, endpoints, of_v1, tail];
+    parts
+        .into_iter()
+        .filter_map(|part| if let Value::Object(members) = part { Some(members) } else { None })
+        .flatten()
+        .collect()
 }
 
 /// Host of Microsoft Graph: the cloud's, when we were called by a name of Microsoft's, else ours.
@@ -152,9 +167,32 @@ mod tests {
     #[test]
     fn common_keeps_the_template_in_its_issuer() {
         let common = Named { path: "common".into(), issuer: "{tenantid}".into() };
-        let found = v2("https://x:1", &common);
+        let found = document("https://x:1", &common, Version::V2);
         assert_eq!(found["issuer"], "https://x:1/{tenantid}/v2.0");
         assert_eq!(found["jwks_uri"], "https://x:1/common/discovery/v2.0/keys");
-        assert_eq!(v1("https://x:1", &common)["issuer"], "https://x:1/{tenantid}/");
+        assert_eq!(document("https://x:1", &common, Version::V1)["issuer"], "https://x:1/{tenantid}/");
+    }
+
+    #[test]
+    fn members_are_the_recorded_ones_of_each_version_in_order() {
+        let tenant = Named { path: "t".into(), issuer: "t".into() };
+        let names = |version| {
+            let Value::Object(members) = document("https://x:1", &tenant, version) else { panic!() };
+            members.keys().cloned().collect::<Vec<_>>().join(" ")
+        };
+        let shared = "token_endpoint token_endpoint_auth_methods_supported jwks_uri response_modes_supported subject_types_supported \
+                      id_token_signing_alg_values_supported response_types_supported scopes_supported issuer";
+        let middle = "authorization_endpoint device_authorization_endpoint http_logout_supported frontchannel_logout_supported \
+                      end_session_endpoint claims_supported";
+        let tail =
+            "kerberos_endpoint tenant_region_scope cloud_instance_name cloud_graph_host_name msgraph_host rbac_url";
+        assert_eq!(
+            names(Version::V2),
+            format!("{shared} request_uri_parameter_supported userinfo_endpoint {middle} {tail}")
+        );
+        assert_eq!(
+            names(Version::V1),
+            format!("{shared} microsoft_multi_refresh_token {middle} check_session_iframe userinfo_endpoint {tail}")
+        );
     }
 }

@@ -100,6 +100,23 @@ async fn apply(to: &mut SqliteConnection, change: Change) -> Result<Touched, Sto
     }
 }
 
+/// Runs a statement of two values; how many rows it changed.
+async fn run(to: &mut SqliteConnection, sql: &'static str, a: &str, b: &str) -> Result<u64, StoreError> {
+    sqlx::query(sql).bind(a).bind(b).execute(to).await.map(|done| done.rows_affected()).map_err(failed)
+}
+
+/// The one text of the row that a statement of two values finds.
+async fn text(to: &mut SqliteConnection, sql: &'static str, a: &str, b: &str) -> Result<Option<String>, StoreError> {
+    let row = sqlx::query(sql).bind(a).bind(b).fetch_optional(to).await.map_err(failed)?;
+    row.map(|row| row.try_get(0)).transpose().map_err(failed)
+}
+
+/// Why an update met no row of the version that was read.
+fn not_updated(what: &'static str, id: &str, there: bool) -> StoreError {
+    let id = id.to_owned();
+    if there { StoreError::Changed { what, id } } else { StoreError::NotFound { what, id } }
+}
+
 async fn put_tenant(to: &mut SqliteConnection, tenant: &TenantRecord) -> Result<Touched, StoreError> {
     sqlx::query(
         "INSERT INTO tenants (id, record) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET record = excluded.record",
@@ -162,24 +179,14 @@ async fn update_application(
     .map_err(failed)?;
     if done.rows_affected() == 0 {
         let there = app_id_of(to, &a.tenant_id, &a.object_id).await?.is_some();
-        let (what, id) = ("application", a.object_id.clone());
-        return Err(if there { StoreError::Changed { what, id } } else { StoreError::NotFound { what, id } });
+        return Err(not_updated("application", &a.object_id, there));
     }
-    let removed = sqlx::query("DELETE FROM identifier_uris WHERE tenant_id = ?1 AND app_id = ?2")
-        .bind(&a.tenant_id)
-        .bind(&a.app_id)
-        .execute(&mut *to)
-        .await
-        .map_err(failed)?;
+    let removed =
+        run(to, "DELETE FROM identifier_uris WHERE tenant_id = ?1 AND app_id = ?2", &a.tenant_id, &a.app_id).await?;
     let added = put_uris(to, a).await?;
-    sqlx::query("DELETE FROM credential_ends WHERE tenant_id = ?1 AND app_id = ?2")
-        .bind(&a.tenant_id)
-        .bind(&a.app_id)
-        .execute(&mut *to)
-        .await
-        .map_err(failed)?;
+    run(to, "DELETE FROM credential_ends WHERE tenant_id = ?1 AND app_id = ?2", &a.tenant_id, &a.app_id).await?;
     put_ends(to, a).await?;
-    Ok(touched(&a.tenant_id, &a.app_id, added || removed.rows_affected() > 0))
+    Ok(touched(&a.tenant_id, &a.app_id, added || removed > 0))
 }
 
 async fn put_uris(to: &mut SqliteConnection, a: &ApplicationRecord) -> Result<bool, StoreError> {
@@ -219,13 +226,7 @@ async fn put_ends(to: &mut SqliteConnection, a: &ApplicationRecord) -> Result<()
 }
 
 async fn app_id_of(to: &mut SqliteConnection, tenant_id: &str, object_id: &str) -> Result<Option<String>, StoreError> {
-    sqlx::query("SELECT app_id FROM applications WHERE tenant_id = ?1 AND object_id = ?2")
-        .bind(tenant_id)
-        .bind(object_id)
-        .fetch_optional(to)
-        .await
-        .and_then(|row| row.map(|r| r.try_get(0)).transpose())
-        .map_err(failed)
+    text(to, "SELECT app_id FROM applications WHERE tenant_id = ?1 AND object_id = ?2", tenant_id, object_id).await
 }
 
 async fn delete_application(
@@ -238,22 +239,12 @@ async fn delete_application(
         .await?
         .ok_or_else(|| StoreError::NotFound { what: "application", id: object_id.to_owned() })?;
     let principal: Option<String> =
-        sqlx::query("SELECT object_id FROM service_principals WHERE tenant_id = ?1 AND app_id = ?2")
-            .bind(tenant_id)
-            .bind(&app_id)
-            .fetch_optional(&mut *to)
-            .await
-            .and_then(|row| row.map(|r| r.try_get(0)).transpose())
-            .map_err(failed)?;
+        text(to, "SELECT object_id FROM service_principals WHERE tenant_id = ?1 AND app_id = ?2", tenant_id, &app_id)
+            .await?;
     if let Some(principal) = principal {
         delete_service_principal(to, tenant_id, &principal).await?;
     }
-    sqlx::query("DELETE FROM applications WHERE tenant_id = ?1 AND app_id = ?2")
-        .bind(tenant_id)
-        .bind(&app_id)
-        .execute(&mut *to)
-        .await
-        .map_err(failed)?;
+    run(to, "DELETE FROM applications WHERE tenant_id = ?1 AND app_id = ?2", tenant_id, &app_id).await?;
     mark_deleted(to, tenant_id, &app_id, time).await?;
     Ok(touched(tenant_id, &app_id, true))
 }
@@ -321,8 +312,7 @@ async fn update_service_principal(
     .map_err(failed)?;
     if done.rows_affected() == 0 {
         let there = principal_app_id(to, &p.tenant_id, &p.object_id).await?.is_some();
-        let (what, id) = ("servicePrincipal", p.object_id.clone());
-        return Err(if there { StoreError::Changed { what, id } } else { StoreError::NotFound { what, id } });
+        return Err(not_updated("servicePrincipal", &p.object_id, there));
     }
     Ok(touched(&p.tenant_id, &p.app_id, false))
 }
@@ -332,13 +322,8 @@ async fn principal_app_id(
     tenant_id: &str,
     object_id: &str,
 ) -> Result<Option<String>, StoreError> {
-    sqlx::query("SELECT app_id FROM service_principals WHERE tenant_id = ?1 AND object_id = ?2")
-        .bind(tenant_id)
-        .bind(object_id)
-        .fetch_optional(to)
+    text(to, "SELECT app_id FROM service_principals WHERE tenant_id = ?1 AND object_id = ?2", tenant_id, object_id)
         .await
-        .and_then(|row| row.map(|r| r.try_get(0)).transpose())
-        .map_err(failed)
 }
 
 async fn delete_service_principal(
@@ -349,26 +334,12 @@ async fn delete_service_principal(
     let app_id = principal_app_id(to, tenant_id, object_id)
         .await?
         .ok_or_else(|| StoreError::NotFound { what: "servicePrincipal", id: object_id.to_owned() })?;
-    let as_resource = sqlx::query("DELETE FROM role_assignments WHERE tenant_id = ?1 AND resource_id = ?2")
-        .bind(tenant_id)
-        .bind(object_id)
-        .execute(&mut *to)
-        .await
-        .map_err(failed)?;
-    sqlx::query("DELETE FROM role_assignments WHERE tenant_id = ?1 AND principal_id = ?2")
-        .bind(tenant_id)
-        .bind(object_id)
-        .execute(&mut *to)
-        .await
-        .map_err(failed)?;
-    sqlx::query("DELETE FROM service_principals WHERE tenant_id = ?1 AND object_id = ?2")
-        .bind(tenant_id)
-        .bind(object_id)
-        .execute(&mut *to)
-        .await
-        .map_err(failed)?;
+    let as_resource =
+        run(to, "DELETE FROM role_assignments WHERE tenant_id = ?1 AND resource_id = ?2", tenant_id, object_id).await?;
+    run(to, "DELETE FROM role_assignments WHERE tenant_id = ?1 AND principal_id = ?2", tenant_id, object_id).await?;
+    run(to, "DELETE FROM service_principals WHERE tenant_id = ?1 AND object_id = ?2", tenant_id, object_id).await?;
     // Others held roles there: their entries change too.
-    Ok(if as_resource.rows_affected() > 0 { Touched::All } else { touched(tenant_id, &app_id, true) })
+    Ok(if as_resource > 0 { Touched::All } else { touched(tenant_id, &app_id, true) })
 }
 
 async fn create_role_assignment(
@@ -395,13 +366,8 @@ async fn create_role_assignment(
 
 async fn delete_role_assignment(to: &mut SqliteConnection, tenant_id: &str, id: &str) -> Result<Touched, StoreError> {
     let principal: Option<String> =
-        sqlx::query("DELETE FROM role_assignments WHERE tenant_id = ?1 AND id = ?2 RETURNING principal_id")
-            .bind(tenant_id)
-            .bind(id)
-            .fetch_optional(&mut *to)
-            .await
-            .and_then(|row| row.map(|r| r.try_get(0)).transpose())
-            .map_err(failed)?;
+        text(to, "DELETE FROM role_assignments WHERE tenant_id = ?1 AND id = ?2 RETURNING principal_id", tenant_id, id)
+            .await?;
     match principal {
         Some(principal) => touched_principal(to, tenant_id, &principal).await,
         None => Err(StoreError::NotFound { what: "appRoleAssignment", id: id.to_owned() }),
