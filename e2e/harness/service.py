@@ -58,6 +58,8 @@ class Service:
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="countersign-e2e-")))
     seed: Path | None = None
     arguments: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    restore_signals: bool = True
     process: subprocess.Popen | None = None
     ready: dict = field(default_factory=dict)
     ready_after: float = 0.0
@@ -83,7 +85,8 @@ class Service:
         ready_file.unlink(missing_ok=True)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, env=clean_environment()
+                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
+                env=clean_environment(**self.environment), restore_signals=self.restore_signals,
             )
         began = time.monotonic()
         while True:

@@ -22,8 +22,8 @@ use crate::directory::issuer_key;
 const MAX_BODY: usize = 256 * 1024;
 /// Most keys of one issuer.
 const MAX_KEYS: usize = 100;
-/// Time for one of the two requests.
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// Time for both requests together: a refusal is promised within five seconds.
+const TIMEOUT: Duration = Duration::from_secs(4);
 /// Seconds for which keys are used without asking again.
 const FRESH: i64 = 3_600;
 /// Seconds before an issuer is asked again because a key was missing or it could not be reached.
@@ -37,13 +37,31 @@ pub struct Issuers {
     client: OnceLock<Option<Client>>,
     crypto: Arc<dyn Provider>,
     allow_private: bool,
-    known: Mutex<HashMap<String, Entry>>,
+    known: Mutex<HashMap<String, Arc<Issuer>>>,
+}
+
+/// What is known of one issuer.
+#[derive(Default)]
+struct Issuer {
+    entry: Mutex<Option<Entry>>,
+    /// Held while the issuer is asked, so that many requests at once ask it once.
+    asking: tokio::sync::Mutex<()>,
 }
 
 #[derive(Clone)]
 struct Entry {
     keys: Option<Arc<[IssuerKey]>>,
     asked: UnixTime,
+}
+
+impl Entry {
+    /// Whether the entry answers by itself: it has the key and is fresh, or the issuer was asked a moment ago.
+    fn answers(&self, kid: Option<&str>, now: UnixTime) -> bool {
+        let age = now.secs_since(self.asked).abs();
+        let has_key =
+            |keys: &Arc<[IssuerKey]>| kid.is_none_or(|k| keys.iter().any(|key| key.kid.as_deref() == Some(k)));
+        age < RETRY || (age < FRESH && self.keys.as_ref().is_some_and(has_key))
+    }
 }
 
 impl std::fmt::Debug for Issuers {
@@ -93,35 +111,35 @@ impl Issuers {
     /// The issuer's keys; `None` when they cannot be had. `kid` is the key that is looked for: if the remembered keys lack
     /// it, the issuer is asked again, but not more often than every 30 seconds.
     pub async fn keys(&self, issuer: &str, kid: Option<&str>, now: UnixTime) -> Option<Arc<[IssuerKey]>> {
-        let remembered = self.lock().get(issuer).cloned();
-        if let Some(entry) = &remembered {
-            let age = now.secs_since(entry.asked).abs();
-            let has_key =
-                |keys: &Arc<[IssuerKey]>| kid.is_none_or(|k| keys.iter().any(|key| key.kid.as_deref() == Some(k)));
-            let good = entry.keys.as_ref().is_some_and(has_key) && age < FRESH;
-            if good || age < RETRY {
-                return entry.keys.clone();
-            }
+        let known = self.known(issuer);
+        let remembered = || locked(&known.entry).clone();
+        if let Some(entry) = remembered().filter(|e| e.answers(kid, now)) {
+            return entry.keys;
         }
-        let keys = match self.fetch(issuer).await {
+        let _asking = known.asking.lock().await;
+        let before = remembered();
+        if let Some(entry) = before.as_ref().filter(|e| e.answers(kid, now)) {
+            return entry.keys.clone();
+        }
+        let fetched = tokio::time::timeout(TIMEOUT, self.fetch(issuer)).await;
+        let keys = match fetched.unwrap_or(Err(FetchError::Unusable("no answer in time"))) {
             Ok(keys) => Some(keys),
             Err(error) => {
                 tracing::warn!(issuer, %error, "the keys of a federated issuer cannot be had");
                 // An issuer that is away for a moment keeps the keys it had.
-                remembered.and_then(|e| e.keys)
+                before.and_then(|e| e.keys)
             }
         };
-        let mut known = self.lock();
-        if known.len() >= MAX_ISSUERS && !known.contains_key(issuer) {
-            known.clear();
-        }
-        known.insert(issuer.to_owned(), Entry { keys: keys.clone(), asked: now });
+        *locked(&known.entry) = Some(Entry { keys: keys.clone(), asked: now });
         keys
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Entry>> {
-        // The map is only ever replaced entry by entry; a panic elsewhere leaves it whole.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self, issuer: &str) -> Arc<Issuer> {
+        let mut known = locked(&self.known);
+        if known.len() >= MAX_ISSUERS && !known.contains_key(issuer) {
+            known.clear();
+        }
+        Arc::clone(known.entry(issuer.to_owned()).or_default())
     }
 
     async fn fetch(&self, issuer: &str) -> Result<Arc<[IssuerKey]>, FetchError> {
@@ -164,6 +182,11 @@ impl Issuers {
         }
         serde_json::from_slice(&body).map_err(|_| FetchError::Unusable("an answer that is no JSON"))
     }
+}
+
+/// What the lock holds is replaced as a whole; a panic elsewhere leaves it whole.
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Debug, thiserror::Error)]

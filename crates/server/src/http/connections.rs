@@ -125,6 +125,8 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(MAX_HEAD)
+        // A client may end its side once the request is sent (RFC 9112 §9.6); its answer is still owed.
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
     // What a peer did wrong, or that it went away, is its own affair.
     let _ = watcher.watch(connection).await;

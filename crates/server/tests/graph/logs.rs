@@ -24,6 +24,9 @@ async fn every_token_request_stands_in_the_log() {
         "{granted}"
     );
     assert_eq!(granted["servicePrincipalName"], "logged");
+    let resource = (&granted["resourceDisplayName"], &granted["resourceId"]);
+    assert_eq!(resource, (&json!("Microsoft Graph"), &json!("00000003-0000-0000-c000-000000000000")));
+    assert_eq!(granted["signInEventTypes"], json!(["servicePrincipal"]));
     assert!(granted["uniqueTokenIdentifier"].is_string());
     let refused = graph.read(&filter("%20and%20status/errorCode%20eq%20700027")).await;
     assert_eq!(refused["value"].as_array().unwrap().len(), 1);

@@ -5,7 +5,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod endpoint;
 mod frames;
+mod hostile;
 mod load;
 mod metadata;
 mod refusals;

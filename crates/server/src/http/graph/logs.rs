@@ -1,7 +1,10 @@
 //! `auditLogs/signIns` and `auditLogs/directoryAudits`: every token request and every change, as Microsoft's logs show them.
 //!
 //! Called by [`super::dispatch`]; newest first. Fields: Graph beta `signIn` (service principals) and `directoryAudit`
-//! (<https://learn.microsoft.com/graph/api/resources/signin?view=graph-rest-beta>).
+//! (<https://learn.microsoft.com/graph/api/resources/signin?view=graph-rest-beta>,
+//! <https://learn.microsoft.com/graph/api/resources/directoryaudit>), without those that only people's sign-ins fill.
+
+use std::collections::HashMap;
 
 use countersign_core::UnixTime;
 use http::StatusCode;
@@ -13,6 +16,7 @@ use super::odata::Operator;
 use super::{Call, Outcome};
 use crate::store::LogQuery;
 use crate::store::model::{AuditRecord, SignInRecord};
+use crate::well_known;
 
 pub(super) const READ: &[&str] = &["AuditLog.Read.All", "Directory.Read.All", "Directory.ReadWrite.All"];
 const STEP: u32 = 500;
@@ -21,11 +25,12 @@ pub(super) async fn sign_ins(call: &Call<'_>) -> Outcome {
     call.needs(READ)?;
     call.app.journal.settle().await;
     let mut query = query(call, "createdDateTime", "appId")?;
-    let (mut items, mut looked) = (Vec::new(), 0);
+    let (mut items, mut looked, mut resources) = (Vec::new(), 0, Resources::default());
     let next = loop {
         let rows = call.app.store().sign_ins(&query).await?;
         let places = rows.iter().map(|row| (UnixTime::from_micros(row.time), row.id.clone())).collect();
-        let shown = rows.iter().map(show_sign_in);
+        resources.learn(call, &rows).await?;
+        let shown = rows.iter().map(|row| show_sign_in(row, &resources));
         match take(call, &mut query, &mut items, &mut looked, shown, places) {
             Step::Done(next) => break next,
             Step::More => {}
@@ -43,7 +48,10 @@ pub(super) async fn sign_in(call: &Call<'_>, id: &str) -> Outcome {
         let Some(last) = rows.last() else { break };
         query.before = Some((UnixTime::from_micros(last.time), last.id.clone()));
         if let Some(row) = rows.iter().find(|row| row.id == id) {
-            return Ok(call.entity("auditLogs/signIns", StatusCode::OK, object(show_sign_in(row)), None));
+            let mut resources = Resources::default();
+            resources.learn(call, std::slice::from_ref(row)).await?;
+            let shown = object(show_sign_in(row, &resources));
+            return Ok(call.entity("auditLogs/signIns", StatusCode::OK, shown, None));
         }
     }
     Err(GraphError::not_found(id))
@@ -166,19 +174,60 @@ fn some(text: &str) -> Option<&str> {
     Some(text).filter(|t| !t.is_empty())
 }
 
-fn show_sign_in(row: &SignInRecord) -> Json {
+/// App id and display name of the resources that rows are about, by object id of their service principals.
+#[derive(Default)]
+struct Resources(HashMap<String, Option<(String, String)>>);
+
+impl Resources {
+    async fn learn(&mut self, call: &Call<'_>, rows: &[SignInRecord]) -> Result<(), GraphError> {
+        for id in rows.iter().map(|row| &row.resource_id).filter(|id| !id.is_empty()) {
+            if self.0.contains_key(id) {
+                continue;
+            }
+            let known = well_known::by_object_id(&call.tenant.id, id);
+            let found = match known {
+                Some(known) => Some((known.app_id.to_owned(), known.display_name.to_owned())),
+                None => {
+                    let principal = call.app.store().service_principal(&call.tenant.id, id).await?;
+                    principal.map(|principal| (principal.app_id, principal.display_name))
+                }
+            };
+            self.0.insert(id.clone(), found);
+        }
+        Ok(())
+    }
+
+    /// App id and display name; of one that is gone, or never was, what the request called it.
+    fn name<'a>(&'a self, row: &'a SignInRecord) -> (Option<&'a str>, Option<&'a str>) {
+        match self.0.get(&row.resource_id) {
+            Some(Some((app_id, name))) => (Some(app_id), Some(name)),
+            Some(None) | None => (None, some(&row.resource)),
+        }
+    }
+}
+
+fn show_sign_in(row: &SignInRecord, resources: &Resources) -> Json {
     let failure = if row.error_code == 0 { "Other." } else { &row.failure_reason };
+    let (resource_id, resource_name) = resources.name(row);
+    let kind = if row.credential_type == "managedIdentity" { "managedIdentity" } else { "servicePrincipal" };
     json!({
         "id": row.id,
         "createdDateTime": UnixTime::from_micros(row.time).rfc3339(),
         "appDisplayName": some(&row.app_name),
         "appId": row.app_id,
         "ipAddress": some(&row.ip_address),
+        "userAgent": some(&row.client),
+        "clientAppUsed": null,
         "correlationId": row.correlation_id,
+        "conditionalAccessStatus": "notApplied",
+        "appliedConditionalAccessPolicies": [],
         "isInteractive": false,
         "tokenIssuerType": "AzureAD",
-        "resourceDisplayName": some(&row.resource),
-        "resourceId": some(&row.resource_id),
+        "incomingTokenType": "none",
+        "authenticationProtocol": "none",
+        "processingTimeInMilliseconds": row.micros.div_ceil(1_000),
+        "resourceDisplayName": resource_name,
+        "resourceId": resource_id,
         "resourceServicePrincipalId": some(&row.resource_id),
         "servicePrincipalId": some(&row.service_principal_id),
         "servicePrincipalName": some(&row.app_name),
@@ -187,9 +236,13 @@ fn show_sign_in(row: &SignInRecord) -> Json {
         "federatedCredentialId": some(&row.federated_credential_id),
         "clientCredentialType": row.credential_type,
         "uniqueTokenIdentifier": some(&row.token_id),
-        "signInEventTypes": ["servicePrincipal"],
+        "signInEventTypes": [kind],
         "homeTenantId": row.tenant_id,
         "resourceTenantId": row.tenant_id,
+        "riskState": "none",
+        "riskLevelDuringSignIn": "none",
+        "riskLevelAggregated": "none",
+        "riskDetail": "none",
         "status": {"errorCode": row.error_code, "failureReason": failure, "additionalDetails": null},
     })
 }
