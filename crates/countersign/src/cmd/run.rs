@@ -295,6 +295,8 @@ fn start_logging(color: Color) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color.on_stderr());
+    // A line that cannot be written (disk full, pipe closed) is lost: to complain of it on stderr would panic.
+    let builder = builder.log_internal_errors(false);
     // A second start in one process keeps the first subscriber.
     let _ = builder.with_target(false).compact().try_init();
 }

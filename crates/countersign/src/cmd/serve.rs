@@ -198,6 +198,8 @@ pub fn start_logging(format: Format, color: Color) {
         .unwrap_or_else(|_| EnvFilter::new("warn,countersign=info,countersign_server=info"));
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color.on_stderr());
+    // A line that cannot be written (disk full, pipe closed) is lost: to complain of it on stderr would panic.
+    let builder = builder.log_internal_errors(false);
     // A second start in one process keeps the first subscriber.
     let _ = match format {
         Format::Human => builder.with_target(false).compact().try_init(),
