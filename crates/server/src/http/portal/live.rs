@@ -19,8 +19,9 @@ use crate::http::respond::Body;
 
 /// Watchers at once, all sessions together.
 const MOST: usize = 64;
-/// How often a quiet stream says that it lives, and looks whether its session does.
-const PULSE: Duration = Duration::from_secs(15);
+/// How often a quiet stream says that it lives, and looks whether its session does. Over HTTP/1.1 a reader that went away is
+/// noticed by nothing else.
+const PULSE: Duration = Duration::from_secs(5);
 /// Parts that wait for a slow reader.
 const WAITING: usize = 32;
 
