@@ -12,6 +12,7 @@ pub mod explain;
 mod fixes;
 pub mod proof;
 pub mod read;
+mod read_back;
 mod redact;
 pub mod render;
 pub mod report;
@@ -75,7 +76,20 @@ impl Options {
 
 /// Reads the files and says what is wrong. Never panics; what cannot be read is named as unknown.
 pub fn examine(inputs: &[Input<'_>], options: &Options, crypto: &dyn Provider) -> Report {
-    let artifacts: Vec<artifact::Artifact> =
-        inputs.iter().flat_map(|input| read::read(input.name, input.bytes, &options.passwords)).collect();
-    diagnose::diagnose(&artifacts, options, crypto)
+    let read_back: Vec<Option<Report>> = inputs.iter().map(|i| read_back::find(i.bytes)).collect();
+    let artifacts: Vec<artifact::Artifact> = inputs
+        .iter()
+        .zip(&read_back)
+        .filter(|(_, report)| report.is_none())
+        .flat_map(|(input, _)| read::read(input.name, input.bytes, &options.passwords))
+        .collect();
+    let reports: Vec<(&str, Report)> =
+        inputs.iter().zip(read_back).filter_map(|(input, report)| Some((input.name, report?))).collect();
+    if reports.is_empty() {
+        return diagnose::diagnose(&artifacts, options, crypto);
+    }
+    let own = (!artifacts.is_empty()).then(|| diagnose::diagnose(&artifacts, options, crypto));
+    let mut report = read_back::join(reports, own);
+    redact::guard(&mut report, &artifacts, options);
+    report
 }

@@ -2,12 +2,12 @@
 //!
 //! Used by every file under `causes/` and by [`crate::diagnose`], which ranks. A proof never changes the verdict of core.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::evidence::Evidence;
 
 /// How sure a finding is (contract, `certainty`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Certainty {
     /// It would explain what was seen; so would other things.
@@ -30,7 +30,7 @@ impl Certainty {
 }
 
 /// How bad a finding is (contract, `level`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// Worth knowing; nothing is refused for it.

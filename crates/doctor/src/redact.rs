@@ -2,9 +2,11 @@
 //!
 //! Called by [`crate::diagnose`]. Causes never put such values in; this makes sure of it.
 
-use std::collections::BTreeMap;
-
 use zeroize::Zeroizing;
+
+mod names;
+
+use names::Names;
 
 use crate::Options;
 use crate::artifact::{Artifact, Content, Meaning};
@@ -17,7 +19,7 @@ const MIN_SECRET: usize = 4;
 /// Cleans every text of a report.
 pub(crate) fn guard(report: &mut Report, artifacts: &[Artifact], options: &Options) {
     let secrets = secrets(artifacts, options);
-    let mut names = Names::default();
+    let mut names = Names::of(artifacts);
     let mut clean = |text: &mut String, redact: bool| {
         let mut out = words::mask_tokens(text);
         for secret in &secrets {
@@ -35,6 +37,18 @@ pub(crate) fn guard(report: &mut Report, artifacts: &[Artifact], options: &Optio
         *text = out;
     };
     let redact = options.redact;
+    if redact {
+        // A path tells whose machine it is.
+        let bare = |path: &mut String| {
+            if let Some((_, name)) = path.rsplit_once(['/', '\\']) {
+                *path = name.to_owned();
+            }
+        };
+        report.artifacts.iter_mut().for_each(|a| bare(&mut a.file));
+        report.said.iter_mut().for_each(|s| bare(&mut s.artifact));
+        report.sources.iter_mut().for_each(|s| bare(&mut s.artifact));
+        report.findings.iter_mut().flat_map(|f| &mut f.evidence).for_each(|e| bare(&mut e.artifact));
+    }
     for entry in &mut report.artifacts {
         entry.repairs.iter_mut().for_each(|r| clean(r, redact));
     }
@@ -84,60 +98,4 @@ fn secrets(artifacts: &[Artifact], options: &Options) -> Vec<Zeroizing<String>> 
         }
     }
     out
-}
-
-/// GUIDs and domain names, each replaced by the same stand-in everywhere, so that what was equal stays equal.
-#[derive(Default)]
-struct Names {
-    known: BTreeMap<String, String>,
-}
-
-impl Names {
-    fn replace(&mut self, text: &str) -> String {
-        let mut out = String::with_capacity(text.len());
-        let mut rest = text;
-        while let Some(start) = rest.find(|c: char| c.is_ascii_alphanumeric()) {
-            out.push_str(&rest[..start]);
-            let tail = &rest[start..];
-            let end = tail.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '.'))).unwrap_or(tail.len());
-            let word = &tail[..end];
-            out.push_str(&self.word(word));
-            rest = &tail[end..];
-        }
-        out.push_str(rest);
-        out
-    }
-
-    fn word(&mut self, word: &str) -> String {
-        let bare = word.trim_end_matches('.');
-        let lower = bare.to_ascii_lowercase();
-        let ours = ["onmicrosoft.com", "onmicrosoft.us", "onmschina.cn"]
-            .iter()
-            .any(|d| lower.ends_with(d) && lower.len() > d.len());
-        let guid = countersign_core::authority::is_guid(bare) && !lower.starts_with("0000000");
-        if !guid && !ours {
-            return word.to_owned();
-        }
-        let n = self.known.len() + 1;
-        let stand_in = self.known.entry(lower).or_insert_with(|| {
-            if guid { format!("00000000-0000-4000-8000-{n:012}") } else { format!("tenant{n}.example") }
-        });
-        format!("{stand_in}{}", &word[bare.len()..])
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn equal_names_stay_equal() {
-        let mut names = Names::default();
-        let a = names.replace(
-            "https://login.microsoftonline.com/5F2C1A7E-1111-4000-8000-0000000000a1/v2.0, contoso.onmicrosoft.com",
-        );
-        let b = names.replace("5f2c1a7e-1111-4000-8000-0000000000a1");
-        assert!(a.contains(&b) && !a.contains("contoso"), "{a} {b}");
-        assert!(a.contains("login.microsoftonline.com"));
-    }
 }

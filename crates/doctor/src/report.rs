@@ -2,7 +2,7 @@
 //!
 //! Made by [`crate::diagnose`], read by [`crate::render`]. Members may be added; none changes its meaning.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::proof::{Certainty, Level};
 
@@ -10,7 +10,7 @@ use crate::proof::{Certainty, Level};
 pub const SCHEMA: u32 = 1;
 
 /// What the server answers, or did answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// It is refused, or was.
@@ -33,7 +33,7 @@ impl Verdict {
 }
 
 /// A whole report.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// Always [`SCHEMA`].
     pub schema: u32,
@@ -46,7 +46,7 @@ pub struct Report {
     /// The kind of server.
     pub profile: String,
     /// The client that made the request, when something tells it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<ClientEntry>,
     /// What the service itself said.
     pub said: Vec<Said>,
@@ -65,7 +65,7 @@ pub struct Report {
 }
 
 /// Something found in a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArtifactEntry {
     /// Name of the file.
     pub file: String,
@@ -83,34 +83,34 @@ impl Said {
 }
 
 /// An answer of the service, read back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
     /// Name of the file.
     pub artifact: String,
     /// Entra's number.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<u32>,
     /// The words of another server.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// Its meaning, as far as that is on record.
     pub meaning: String,
 }
 
 /// A check that refuses.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// Id of the check.
     pub check: String,
     /// Entra's number, when Entra's rules are in force.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aadsts: Option<u32>,
     /// The text.
     pub text: String,
 }
 
 /// A finding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// Key of the taxonomy.
     pub code: String,
@@ -125,14 +125,14 @@ pub struct Finding {
     /// What to do.
     pub fix: String,
     /// The same in code: for the client that made the request, else for each that the page knows.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fixes: Vec<Fix>,
     /// Numbers that go with it.
     pub aadsts: Vec<u32>,
 }
 
 /// A fix in code.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fix {
     /// Whom it is for, in words: `MSAL Python`, `openssl`.
     #[serde(rename = "for")]
@@ -144,7 +144,7 @@ pub struct Fix {
 }
 
 /// The client that made the request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientEntry {
     /// Its name.
     pub name: String,
@@ -153,7 +153,7 @@ pub struct ClientEntry {
 }
 
 /// A place that shows a finding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EvidenceItem {
     /// Name of the file.
     pub artifact: String,
