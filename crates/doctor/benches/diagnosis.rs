@@ -147,7 +147,7 @@ fn cases() -> Vec<Case> {
                 "--tenant" => options.tenant = Some(value),
                 "--client-id" => options.client_id = Some(value),
                 "--password" => options.passwords.push(Zeroizing::new(value)),
-                "--profile" => options.profile = profile::by_name(&value).unwrap(),
+                "--profile" => options.profile = profile::server_by_name(&value).unwrap(),
                 other => panic!("{other}: unknown to this benchmark"),
             }
         }

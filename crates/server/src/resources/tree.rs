@@ -296,7 +296,59 @@ impl<'de> Visitor<'de> for ValueVisitor {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn value() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            "\\PC{0,12}|[ -~\n\t]{0,12}|true|null|~|1e3|0x1F|2026-01-02".prop_map(Into::into),
+        ];
+        leaf.prop_recursive(4, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
+                prop::collection::btree_map("[ -~]{0,8}", inner, 0..4)
+                    .prop_map(|members| members.into_iter().collect::<Map<_, _>>().into()),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn json_is_read_as_it_was_written_and_as_yaml_too(value in value(), first in 1_u64..1000) {
+            let text = serde_json::to_string_pretty(&value).unwrap();
+            let node = read_json(&text, first).unwrap();
+            prop_assert_eq!(node.to_json(), value.clone());
+            prop_assert_eq!(Node::from_json(&value).to_json(), value.clone());
+            prop_assert!(node.at.line == first && node.at.column == 1);
+            // JSON is YAML (YAML 1.2, §1.3).
+            prop_assert_eq!(read_yaml(&text).unwrap().to_json(), value);
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused_at_a_place_in_it(
+            text in "\\PC{0,60}|[\\[\\]{}:,&*!|>'\"#%@` \n\ta-c0-9-]{0,120}|(- |a: |\\[|\\{\"a\":){0,300}"
+        ) {
+            let lines = text.lines().count() as u64 + 1;
+            for read in [read_json(&text, 1), read_yaml(&text)] {
+                if let Err(fault) = read {
+                    prop_assert!(fault.at.line <= lines, "{fault}");
+                }
+            }
+        }
+
+        #[test]
+        fn a_changed_character_breaks_nothing(value in value(), at in any::<prop::sample::Index>(), with in any::<char>()) {
+            let mut text: Vec<char> = value.to_string().chars().collect();
+            let at = at.index(text.len());
+            text[at] = with;
+            let text: String = text.into_iter().collect();
+            let _ = (read_json(&text, 1), read_yaml(&text));
+        }
+    }
 
     #[test]
     fn json_and_yaml_say_the_same_and_know_their_places() {

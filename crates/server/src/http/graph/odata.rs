@@ -3,6 +3,8 @@
 //! Called by the lists beside it. The subset: `eq ne gt ge lt le in`, `and or not`, `startswith endswith contains`, `any` and
 //! `all` (OData 4.01, URL conventions §5.1.1).
 
+#[cfg(test)]
+mod properties;
 mod read;
 
 use countersign_core::UnixTime;
