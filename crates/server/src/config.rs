@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use countersign_core::profile::{self, Profile};
 
+use crate::secrets::MasterKey;
 pub use error::ConfigError;
 pub use keys::{KEYS, Key};
 use sources::Found;
@@ -54,6 +55,8 @@ pub struct Config {
     pub behind_proxy: Setting<Vec<Network>>,
     /// `--admin-token-file`
     pub admin_token_file: Setting<Option<PathBuf>>,
+    /// `--master-key-file`, or the variable with the key itself.
+    pub master_key: Setting<MasterKey>,
     /// `--private-issuers`: whether keys of federated issuers are fetched from private addresses too.
     pub private_issuers: Setting<bool>,
     /// `--signing-key-max-age` in seconds; `None`: until somebody says otherwise.
@@ -94,6 +97,7 @@ impl Config {
             public_urls: default(Vec::new()),
             behind_proxy: default(Vec::new()),
             admin_token_file: default(None),
+            master_key: default(MasterKey::Folder),
             private_issuers: default(false),
             signing_key_max_age: default(Some(90 * 86_400)),
             signins_keep: default(7 * 86_400),
@@ -127,6 +131,18 @@ impl Config {
         found.many("public-url", &mut config.public_urls, values::public_url)?;
         found.many("behind-proxy", &mut config.behind_proxy, values::network)?;
         found.one("admin-token-file", &mut config.admin_token_file, |v| values::path(v).map(Some))?;
+        found.one("master-key-file", &mut config.master_key, |v| values::path(v).map(MasterKey::File))?;
+        if let Some(text) = sources.environment.get(MasterKey::VARIABLE) {
+            let origin = Origin::Environment(MasterKey::VARIABLE.to_owned());
+            if config.master_key.origin != Origin::Default {
+                return Err(ConfigError::Together(format!(
+                    "the master key is given twice: by master-key-file (from {}) and in {origin}",
+                    config.master_key.origin
+                )));
+            }
+            let value = MasterKey::given(text).map_err(|e| ConfigError::Together(e.to_string()))?;
+            config.master_key = Setting { value, origin };
+        }
         found.one("private-issuers", &mut config.private_issuers, values::allow)?;
         found.one("signing-key-max-age", &mut config.signing_key_max_age, values::key_age)?;
         found.one("signins-keep", &mut config.signins_keep, values::duration)?;
@@ -207,6 +223,10 @@ impl Config {
             row("admin-token-file", &self.admin_token_file, |p| match p {
                 Some(path) => path.display().to_string(),
                 None => self.data.value.join("admin-token").display().to_string(),
+            }),
+            row("master-key-file", &self.master_key, |k| match k {
+                MasterKey::Given(_) => "(the key itself, not shown)".to_owned(),
+                key => key.place(&self.data.value).display().to_string(),
             }),
             row("private-issuers", &self.private_issuers, |a| if *a { "allow" } else { "refuse" }.to_owned()),
             row("signing-key-max-age", &self.signing_key_max_age, |a| a.map_or_else(|| "never".to_owned(), show_age)),

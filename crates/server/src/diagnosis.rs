@@ -112,7 +112,11 @@ impl Diagnosis {
             said: report
                 .said
                 .iter()
-                .map(|s| Said { code: s.code, text: s.text.clone().unwrap_or_default(), meaning: s.meaning.clone() })
+                .map(|s| Said {
+                    code: s.code,
+                    text: s.text.clone().unwrap_or_default(),
+                    meaning: s.meaning.trim_end_matches('.').to_owned(),
+                })
                 .collect(),
             findings: report
                 .findings

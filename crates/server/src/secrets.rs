@@ -17,6 +17,71 @@ pub const MASTER_KEY_FILE: &str = "master.key";
 const FIRST_LINE: &str = "countersign-master-key-1";
 const KEY_BYTES: usize = 32;
 
+/// Where the master key is.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub enum MasterKey {
+    /// In the data folder, where it is made on the first start.
+    #[default]
+    Folder,
+    /// In a file that was named; it has to be there.
+    File(PathBuf),
+    /// In the environment: 64 hex digits.
+    Given(Zeroizing<String>),
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Folder => "Folder",
+            Self::File(_) => "File",
+            Self::Given(_) => "Given",
+        })
+    }
+}
+
+impl MasterKey {
+    /// The variable that may hold it.
+    pub const VARIABLE: &'static str = "COUNTERSIGN_MASTER_KEY";
+
+    /// A key as text: 64 hex digits, or what stands in a key file.
+    ///
+    /// # Errors
+    /// [`SecretsError::Given`]
+    pub fn given(text: &str) -> Result<Self, SecretsError> {
+        parse(text).map(|_| Self::Given(Zeroizing::new(text.to_owned()))).ok_or(SecretsError::Given)
+    }
+
+    /// Where people find it.
+    pub fn place(&self, folder: &Path) -> PathBuf {
+        match self {
+            Self::Folder => folder.join(MASTER_KEY_FILE),
+            Self::File(path) => path.clone(),
+            Self::Given(_) => PathBuf::from(Self::VARIABLE),
+        }
+    }
+
+    /// The key itself, for a state file with keys; `None` where it is yet to be made.
+    ///
+    /// # Errors
+    /// [`SecretsError`], naming the file.
+    pub fn read(&self, folder: &Path) -> Result<Option<Zeroizing<[u8; KEY_BYTES]>>, SecretsError> {
+        let path = match self {
+            Self::Given(text) => return parse(text).map(Some).ok_or(SecretsError::Given),
+            Self::Folder | Self::File(_) => self.place(folder),
+        };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                let text = Zeroizing::new(text);
+                files::owner_only(&path).map_err(|mode| SecretsError::Readable { path: path.clone(), mode })?;
+                parse(&text).map(Some).ok_or(SecretsError::Damaged(path))
+            }
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound && *self == Self::Folder => Ok(None),
+            Err(cause) if cause.kind() == std::io::ErrorKind::InvalidData => Err(SecretsError::Damaged(path)),
+            Err(cause) => Err(SecretsError::File { path, doing: "read", cause }),
+        }
+    }
+}
+
 /// Keys derived from the master key.
 pub struct Secrets {
     secret_digest: hmac::Key,
@@ -45,10 +110,16 @@ pub enum SecretsError {
     },
     /// The file is there and holds something else.
     #[error(
-        "the key file {0} is damaged: it must hold the line '{FIRST_LINE}' and one line of 64 hex digits; bring it back \
-         from a backup, since the signing keys and secrets in the store cannot be used without it"
+        "the key file {0} is damaged: it must hold the line '{FIRST_LINE}' and one line of 64 hex digits, or that line \
+         alone; bring it back from a backup, since the signing keys and secrets in the store cannot be used without it"
     )]
     Damaged(PathBuf),
+    /// The variable holds something else.
+    #[error(
+        "the master key in {} is none: 64 hex digits are needed (for example from: openssl rand -hex 32)",
+        MasterKey::VARIABLE
+    )]
+    Given,
     /// Others may read it.
     #[error("the key file {path} has mode {mode:04o}: it must be readable by its owner alone (chmod 600 {path})")]
     Readable {
@@ -68,46 +139,22 @@ pub enum SecretsError {
 pub struct Unsealable;
 
 impl Secrets {
-    /// Reads the master key of a data folder. With `make`, a missing one is made; without, it is an error: a store that
-    /// is already there was made under a key that is now lost.
+    /// Reads the master key. With `make`, one that is missing in the data folder is made; without, that is an error: a store
+    /// that is already there was made under a key that is now lost.
     ///
     /// # Errors
     /// [`SecretsError`], naming the file.
-    pub fn open(folder: &Path, make: bool) -> Result<Self, SecretsError> {
-        let path = folder.join(MASTER_KEY_FILE);
-        match std::fs::read_to_string(&path) {
-            Ok(text) => {
-                let text = Zeroizing::new(text);
-                files::owner_only(&path).map_err(|mode| SecretsError::Readable { path: path.clone(), mode })?;
-                let key = parse(&text).ok_or_else(|| SecretsError::Damaged(path.clone()))?;
-                Ok(Self::from_master(&key))
-            }
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound && make => {
-                let key = Zeroizing::new(random::<KEY_BYTES>().map_err(|_| SecretsError::NoRandom)?);
-                let hex = Zeroizing::new(countersign_core::encoding::encode_hex_lower(&*key));
-                let text = Zeroizing::new(format!("{FIRST_LINE}\n{}\n", *hex));
-                files::write_private(&path, text.as_bytes()).map_err(|cause| SecretsError::File {
-                    path,
-                    doing: "written",
-                    cause,
-                })?;
-                Ok(Self::from_master(&key))
-            }
-            Err(cause) if cause.kind() == std::io::ErrorKind::InvalidData => Err(SecretsError::Damaged(path)),
-            Err(cause) => Err(SecretsError::File { path, doing: "read", cause }),
+    pub fn open(key: &MasterKey, folder: &Path, make: bool) -> Result<Self, SecretsError> {
+        if let Some(key) = key.read(folder)? {
+            return Ok(Self::from_master(&key));
         }
-    }
-
-    /// The master key itself, for a state file with keys.
-    ///
-    /// # Errors
-    /// [`SecretsError`], naming the file.
-    pub fn read_master(folder: &Path) -> Result<Zeroizing<[u8; KEY_BYTES]>, SecretsError> {
-        let path = folder.join(MASTER_KEY_FILE);
-        match std::fs::read_to_string(&path) {
-            Ok(text) => parse(&Zeroizing::new(text)).ok_or(SecretsError::Damaged(path)),
-            Err(cause) => Err(SecretsError::File { path, doing: "read", cause }),
+        if !make {
+            let cause = std::io::Error::from(std::io::ErrorKind::NotFound);
+            return Err(SecretsError::File { path: folder.join(MASTER_KEY_FILE), doing: "read", cause });
         }
+        let key = Zeroizing::new(random::<KEY_BYTES>().map_err(|_| SecretsError::NoRandom)?);
+        Self::write_master(folder, &key)?;
+        Ok(Self::from_master(&key))
     }
 
     /// Gives a data folder a master key that came with a state file.
@@ -225,7 +272,8 @@ pub fn random_ids<const N: usize>() -> Result<[u8; N], SecretsError> {
 }
 
 fn parse(text: &str) -> Option<Zeroizing<[u8; KEY_BYTES]>> {
-    let hex = text.trim_end().strip_prefix(FIRST_LINE)?.trim();
+    let text = text.trim();
+    let hex = text.strip_prefix(FIRST_LINE).unwrap_or(text).trim();
     let bytes = Zeroizing::new(countersign_core::encoding::decode_hex(hex)?);
     <[u8; KEY_BYTES]>::try_from(bytes.as_slice()).ok().map(Zeroizing::new)
 }
@@ -263,14 +311,31 @@ mod tests {
     #[test]
     fn makes_a_key_file_once_and_names_a_damaged_one() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(Secrets::open(folder.path(), false), Err(SecretsError::File { .. })));
-        let first = Secrets::open(folder.path(), true).unwrap().digest("x");
-        assert_eq!(Secrets::open(folder.path(), true).unwrap().digest("x"), first);
+        let open = |make| Secrets::open(&MasterKey::Folder, folder.path(), make);
+        assert!(matches!(open(false), Err(SecretsError::File { .. })));
+        let first = open(true).unwrap().digest("x");
+        assert_eq!(open(true).unwrap().digest("x"), first);
         let path = folder.path().join(MASTER_KEY_FILE);
         std::fs::write(&path, b"\0").unwrap();
-        let error = Secrets::open(folder.path(), true).unwrap_err();
+        let error = open(true).unwrap_err();
         assert!(error.to_string().contains(MASTER_KEY_FILE), "{error}");
         std::fs::write(&path, b"\xff\xfe").unwrap();
-        assert!(matches!(Secrets::open(folder.path(), true), Err(SecretsError::Damaged(_))));
+        assert!(matches!(open(true), Err(SecretsError::Damaged(_))));
+    }
+
+    #[test]
+    fn a_key_may_come_from_a_file_or_from_the_environment_and_is_never_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let (hex, path) = ("5a".repeat(32), folder.path().join("mine"));
+        let named = MasterKey::File(path.clone());
+        assert!(matches!(Secrets::open(&named, folder.path(), true), Err(SecretsError::File { .. })), "it is not made");
+        files::write_private(&path, format!("{hex}\n").as_bytes()).unwrap();
+        let of_file = Secrets::open(&named, folder.path(), false).unwrap().digest("x");
+        let given = MasterKey::given(&hex).unwrap();
+        assert_eq!(Secrets::open(&given, folder.path(), false).unwrap().digest("x"), of_file);
+        assert!(!folder.path().join(MASTER_KEY_FILE).exists());
+        assert!(!format!("{given:?} {named:?}").contains("5a"));
+        let error = MasterKey::given(&hex[1..]).unwrap_err().to_string();
+        assert!(error.contains(MasterKey::VARIABLE) && !error.contains("5a5a"), "{error}");
     }
 }

@@ -23,6 +23,7 @@ use crate::app::App;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Mode, Tls};
 use crate::directory::Directory;
+use crate::files;
 use crate::http::connections;
 use crate::identities::Identities;
 use crate::issuers::Issuers;
@@ -39,7 +40,6 @@ use crate::store::{Change, Store, StoreError};
 use crate::tls::{self, TlsError};
 use crate::token::rollover;
 use crate::token::signer::{Signer, SignerError};
-use crate::{files, secrets};
 
 /// Id of the tenant that `serve` makes when there is none and no seed: the same everywhere, so that it can be written into
 /// a configuration.
@@ -268,12 +268,12 @@ impl Server {
         check_clock(now, None)?;
         // This build's configuration knows no other database than SQLite.
         let file = config.sqlite_file().unwrap_or_else(|| data.join("countersign.db"));
-        let secrets = Secrets::open(&data, is_new(&file))?;
+        let secrets = Secrets::open(&config.master_key.value, &data, is_new(&file))?;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&file).await?);
         match store.setting(KEY_CHECK).await? {
             None => store.put_setting(KEY_CHECK, &secrets.key_check()).await?,
             Some(check) if check == secrets.key_check() => {}
-            Some(_) => return Err(StartError::OtherKey { store: file, key: data.join(secrets::MASTER_KEY_FILE) }),
+            Some(_) => return Err(StartError::OtherKey { store: file, key: config.master_key.value.place(&data) }),
         }
         check_clock(now, store.newest_time().await?)?;
         let signer = Signer::open(&*store, &secrets, now).await?;

@@ -49,6 +49,9 @@ pub struct Settings {
     /// File with the administrator's token [default: in the data folder]
     #[arg(long, value_name = "FILE")]
     admin_token_file: Option<String>,
+    /// File with the master key [default: in the data folder; or the key itself in COUNTERSIGN_MASTER_KEY]
+    #[arg(long, value_name = "FILE")]
+    master_key_file: Option<String>,
     /// Fetch keys of federated issuers from private addresses too: allow or refuse [default: refuse]
     #[arg(long, value_name = "allow|refuse")]
     private_issuers: Option<String>,
@@ -104,6 +107,7 @@ impl Settings {
             ("public-url", self.public_url),
             ("behind-proxy", self.behind_proxy),
             ("admin-token-file", one(self.admin_token_file)),
+            ("master-key-file", one(self.master_key_file)),
             ("private-issuers", one(self.private_issuers)),
             ("signing-key-max-age", one(self.signing_key_max_age)),
             ("signins-keep", one(self.signins_keep)),

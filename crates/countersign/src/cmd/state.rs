@@ -115,7 +115,9 @@ async fn export(args: ExportArgs) -> Result<(), Failure> {
     let app = &opened.app;
     let keys = match (&passphrase, args.with_keys) {
         (Some(passphrase), true) => {
-            let keys = Keys::of(&app.config.data.value, app.store(), &app.secrets).await.map_err(unusable)?;
+            let keys = Keys::of(&app.config.master_key.value, &app.config.data.value, app.store(), &app.secrets)
+                .await
+                .map_err(unusable)?;
             Some(keys.seal(passphrase).map_err(unusable)?)
         }
         _ => None,
@@ -159,7 +161,7 @@ async fn import(args: ImportArgs) -> Result<(), Failure> {
     if let Some(keys) = &keys {
         std::fs::create_dir_all(&config.data.value)
             .map_err(|e| unusable(format!("{}: {e}", config.data.value.display())))?;
-        keys.install_master(&config.data.value).map_err(unusable)?;
+        keys.install_master(&config.master_key.value, &config.data.value).map_err(unusable)?;
     }
     let opened = Server::open(config).await.map_err(failure)?;
     let app = &opened.app;

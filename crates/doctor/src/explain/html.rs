@@ -16,19 +16,26 @@ pub(super) fn render(page: &Page) -> String {
     }
     for (heading, body) in page.sections() {
         let _ = writeln!(out, "<h2>{}</h2>", escape(heading));
-        section(&mut out, body);
+        section(&mut out, body, heading == "Fix");
     }
     out
 }
 
-fn section(out: &mut String, body: &str) {
+/// `labelled`: each block of code is headed by whom it is for.
+fn section(out: &mut String, body: &str, labelled: bool) {
     let (mut paragraph, mut in_block, mut in_list) = (String::new(), false, false);
-    for line in body.lines() {
+    for (number, line) in body.lines().enumerate() {
         if let Some(info) = line.strip_prefix("```") {
             flush(out, &mut paragraph, &mut in_list);
             close(out, &mut in_list);
             in_block = !in_block;
             if in_block {
+                let mut words = info.split_whitespace();
+                if labelled && let Some(language) = words.next().filter(|l| *l != "text") {
+                    let code: Vec<&str> = body.lines().skip(number + 1).take_while(|l| !l.starts_with("```")).collect();
+                    let audience = super::audience(language, &words.collect::<Vec<_>>(), &code.join("\n"));
+                    let _ = writeln!(out, "<p class=\"for\">{}</p>", escape(audience));
+                }
                 let _ = write!(out, "<pre data-kind=\"{}\" tabindex=\"0\"><code>", escape(info.trim()));
             } else {
                 out.push_str("</code></pre>\n");
@@ -89,6 +96,29 @@ fn inline(text: &str) -> String {
             links(&mut out, part);
         }
     }
+    stress(&out)
+}
+
+/// `*word*` as emphasis. A pair on one side of a tag alone; a star before a blank is a star.
+fn stress(html: &str) -> String {
+    let mut out = String::with_capacity(html.len());
+    let mut rest = html;
+    while let Some(at) = rest.find('*') {
+        out.push_str(&rest[..at]);
+        let tail = &rest[at + 1..];
+        let end = tail.find(['*', '<']).filter(|end| tail[*end..].starts_with('*'));
+        match end.filter(|end| !tail[..*end].is_empty() && tail[..*end].trim() == &tail[..*end]) {
+            Some(end) => {
+                let _ = write!(out, "<em>{}</em>", &tail[..end]);
+                rest = &tail[end + 1..];
+            }
+            None => {
+                out.push('*');
+                rest = tail;
+            }
+        }
+    }
+    out.push_str(rest);
     out
 }
 
@@ -123,4 +153,26 @@ fn links(out: &mut String, text: &str) {
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn emphasis_is_shown_and_other_stars_stay() {
+        assert_eq!(
+            inline("of the *text*, not `*` or a * b * c"),
+            "of the <em>text</em>, not <code>*</code> or a * b * c"
+        );
+        assert_eq!(inline("*<b>*"), "<em>&lt;b&gt;</em>");
+    }
+
+    #[test]
+    fn a_fix_says_whom_it_is_for() {
+        let mut out = String::new();
+        section(&mut out, "```python msal\nx = 1\n```\n```text\nplain\n```", true);
+        assert!(out.starts_with("<p class=\"for\">MSAL Python</p>\n<pre "), "{out}");
+        assert_eq!(out.matches("class=\"for\"").count(), 1);
+    }
 }

@@ -25,7 +25,7 @@ impl Key {
 }
 
 /// Every setting of `serve`.
-pub static KEYS: [Key; 19] = [
+pub static KEYS: [Key; 20] = [
     Key {
         name: "listen",
         help: "address to listen on",
@@ -95,6 +95,13 @@ pub static KEYS: [Key; 19] = [
         help: "file with the administrator's token",
         accepted: "a file with one token",
         default: "admin-token in the data folder",
+        many: false,
+    },
+    Key {
+        name: "master-key-file",
+        help: "file with the key under which private keys are encrypted and secrets digested",
+        accepted: "a file with 64 hex digits, readable by its owner alone",
+        default: "master.key in the data folder",
         many: false,
     },
     Key {

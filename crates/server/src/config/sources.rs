@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::keys::{KEYS, distance};
 use super::{ConfigError, Setting};
+use crate::secrets::MasterKey;
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,8 +95,11 @@ impl Sources {
 
     /// What a person should know although the start goes on: variables that are no settings.
     pub(super) fn warnings(&self) -> Vec<String> {
-        let known =
-            |name: &str| KEYS.iter().any(|k| k.variable() == name) || self.known_variables.iter().any(|k| k == name);
+        let known = |name: &str| {
+            name == MasterKey::VARIABLE
+                || KEYS.iter().any(|k| k.variable() == name)
+                || self.known_variables.iter().any(|k| k == name)
+        };
         self.environment
             .keys()
             .filter(|name| !known(name))

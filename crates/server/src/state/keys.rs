@@ -16,7 +16,7 @@ use serde_json::{Value as Json, json};
 use zeroize::Zeroizing;
 
 use crate::resources::tree::Node;
-use crate::secrets::{self, Secrets, SecretsError};
+use crate::secrets::{self, MasterKey, Secrets, SecretsError};
 use crate::seed::document::Source;
 use crate::store::model::SigningKeyRecord;
 use crate::store::{Store, StoreError};
@@ -104,8 +104,10 @@ impl Keys {
     ///
     /// # Errors
     /// [`KeysError`]
-    pub async fn of(folder: &Path, store: &dyn Store, secrets: &Secrets) -> Result<Self, KeysError> {
-        let master = Secrets::read_master(folder)?;
+    pub async fn of(key: &MasterKey, folder: &Path, store: &dyn Store, secrets: &Secrets) -> Result<Self, KeysError> {
+        let lost = || std::io::Error::from(std::io::ErrorKind::NotFound);
+        let missing = || SecretsError::File { path: key.place(folder), doing: "read", cause: lost() };
+        let master = key.read(folder)?.ok_or_else(missing)?;
         let mut signing = Vec::new();
         for record in store.signing_keys().await? {
             let private = secrets.unseal(&record.kid, &record.sealed_key)?;
@@ -208,14 +210,11 @@ impl Keys {
     ///
     /// # Errors
     /// [`KeysError::OtherMaster`], or the file cannot be written.
-    pub fn install_master(&self, folder: &Path) -> Result<(), KeysError> {
-        match Secrets::read_master(folder) {
-            Ok(there) if there == self.master => Ok(()),
-            Ok(_) => Err(KeysError::OtherMaster(folder.join(secrets::MASTER_KEY_FILE))),
-            Err(SecretsError::File { cause, .. }) if cause.kind() == std::io::ErrorKind::NotFound => {
-                Ok(Secrets::write_master(folder, &self.master)?)
-            }
-            Err(error) => Err(error.into()),
+    pub fn install_master(&self, key: &MasterKey, folder: &Path) -> Result<(), KeysError> {
+        match key.read(folder)? {
+            Some(there) if there == self.master => Ok(()),
+            Some(_) => Err(KeysError::OtherMaster(key.place(folder))),
+            None => Ok(Secrets::write_master(folder, &self.master)?),
         }
     }
 }

@@ -5,6 +5,7 @@ use countersign_core::encoding::encode_base64;
 use countersign_testkit::{Identity, Spec};
 
 use super::*;
+use crate::secrets::MasterKey;
 use crate::store::model::SigningKeyRecord;
 use crate::store::sqlite::SqliteStore;
 
@@ -24,9 +25,9 @@ impl Place {
     async fn new(keys: Option<&Keys>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         if let Some(keys) = keys {
-            keys.install_master(folder.path()).unwrap();
+            keys.install_master(&MasterKey::Folder, folder.path()).unwrap();
         }
-        let secrets = Secrets::open(folder.path(), true).unwrap();
+        let secrets = Secrets::open(&MasterKey::Folder, folder.path(), true).unwrap();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("test.db")).await.unwrap());
         Self { folder, directory: Arc::new(Directory::new(store, Arc::new(AwsLc))), secrets }
     }
@@ -111,7 +112,7 @@ async fn keys_travel_only_when_asked_for_and_open_only_with_their_passphrase() {
     let from = Place::filled().await;
     let (bare, _) = from.export(Form::Json, None).await;
     assert!(!bare.contains("\"kdf\"") && !bare.contains("digest"));
-    let keys = Keys::of(from.folder.path(), from.directory.store(), &from.secrets).await.unwrap();
+    let keys = Keys::of(&MasterKey::Folder, from.folder.path(), from.directory.store(), &from.secrets).await.unwrap();
     assert!(matches!(keys.seal("short"), Err(KeysError::ShortPassphrase)));
     let sealed = keys.seal("correct horse battery").unwrap();
     for form in [Form::Json, Form::JsonLines] {
@@ -128,7 +129,10 @@ async fn keys_travel_only_when_asked_for_and_open_only_with_their_passphrase() {
         assert_eq!(client.application.password_credentials[0].digest, Some(to.secrets.digest("q1w2e3r4")));
         let signing = to.directory.store().signing_keys().await.unwrap();
         assert_eq!(&**to.secrets.unseal("kid", &signing[0].sealed_key).unwrap(), b"private");
-        assert!(matches!(opened.install_master(Place::new(None).await.folder.path()), Err(KeysError::OtherMaster(_))));
+        assert!(matches!(
+            opened.install_master(&MasterKey::Folder, Place::new(None).await.folder.path()),
+            Err(KeysError::OtherMaster(_))
+        ));
     }
     let path = from.folder.path().join("bare");
     std::fs::write(&path, &bare).unwrap();
