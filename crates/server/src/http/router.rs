@@ -8,9 +8,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use countersign_core::request::EndpointVersion;
-use http::header::{ALLOW, CONNECTION, HOST, HeaderValue, TRANSFER_ENCODING};
+use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, StatusCode, Version};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 
 use super::authority::discovery::{self, Version as Api};
 use super::authority::{instance, token};
@@ -18,7 +18,7 @@ use super::body::{self, BodyError};
 use super::context::Context;
 use super::error::Refusal;
 use super::guard::{Guarded, Panicked};
-use super::respond::{Answer, TEXT, answer, with_ids};
+use super::respond::{Answer, Body, TEXT, answer, with_ids};
 use super::{cloud, graph, identity, ops, portal};
 use crate::app::App;
 use crate::load::Place;
@@ -96,8 +96,9 @@ pub async fn reply(app: Arc<App>, peer: IpAddr, request: Request<Incoming>) -> R
         Context::of(&app, request.headers(), host, request.uri().query(), peer)
     };
     let graph = matches!(Route::of(request.uri().path()), Route::Graph);
-    match Guarded::new(dispatch(&app, &context, peer, request)).await {
-        Ok(reply) => Ok(reply),
+    let head = request.method() == Method::HEAD;
+    let mut reply = match Guarded::new(dispatch(&app, &context, peer, request)).await {
+        Ok(reply) => reply,
         Err(Panicked) => {
             app.metrics.failed.count();
             tracing::error!(
@@ -106,8 +107,21 @@ pub async fn reply(app: Arc<App>, peer: IpAddr, request: Request<Incoming>) -> R
                 "answering a request panicked"
             );
             let failed = Refusal::failed();
-            Ok(if graph { graph::refuse(&app, &context, failed.status) } else { failed.answer(&app, &context) })
+            if graph { graph::refuse(&app, &context, failed.status) } else { failed.answer(&app, &context) }
         }
+    };
+    if head {
+        without_body(&mut reply);
+    }
+    Ok(reply)
+}
+
+/// The answer to HEAD: the length of what GET would bring, and nothing of it (RFC 9110 §9.3.2). hyper sees to that in HTTP/1.1,
+/// not in HTTP/2, where clients take a body for a fault of the connection.
+fn without_body(reply: &mut Answer) {
+    let body = std::mem::replace(reply.body_mut(), Body::Whole(None));
+    if let Some(length) = body.size_hint().exact().filter(|length| *length > 0) {
+        reply.headers_mut().entry(CONTENT_LENGTH).or_insert(length.into());
     }
 }
 
