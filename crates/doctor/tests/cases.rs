@@ -312,6 +312,24 @@ fn every_other_server_has_a_public_case() {
 }
 
 #[test]
+fn an_error_with_its_name_alone_is_a_refusal() {
+    for text in [
+        r#"{"error":"invalid_client"}"#,
+        "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n\r\n{\"error\":\"invalid_grant\"}",
+        "Client error: `POST https://appleid.apple.com/auth/token` resulted in a `400 Bad Request` response:\n{\"error\":\"invalid_client\"}\n",
+    ] {
+        let report = examine(&[Input { name: "a", bytes: text.as_bytes() }], &Options::new(UnixTime::EPOCH), &AwsLc);
+        assert_eq!(report.verdict, countersign_doctor::report::Verdict::Refused, "{text}");
+        assert!(report.findings.is_empty(), "{text}: {:?}", report.findings);
+        assert!(report.needed.contains(&"assertion".to_owned()), "{text}: {:?}", report.needed);
+    }
+    // Another thing's `error` is none of ours.
+    let report =
+        examine(&[Input { name: "a", bytes: br#"{"error":"out of paper"}"# }], &Options::new(UnixTime::EPOCH), &AwsLc);
+    assert_ne!(report.verdict, countersign_doctor::report::Verdict::Refused);
+}
+
+#[test]
 fn a_server_is_told_from_the_artifacts_alone() {
     for (text, name) in [
         (r#"{"message":"A JSON web token could not be decoded"}"#, "github"),

@@ -63,6 +63,22 @@ fn string(c: &mut Collector<'_>, s: &str, depth: usize) -> bool {
     c.out.len() > before
 }
 
+/// Errors of token endpoints: RFC 6749 §5.2 and §4.1.2.1, RFC 6750 §3.1, OpenID Connect Core §3.1.2.6.
+const OAUTH_ERRORS: [&str; 12] = [
+    "invalid_request",
+    "invalid_client",
+    "invalid_grant",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "invalid_scope",
+    "access_denied",
+    "server_error",
+    "temporarily_unavailable",
+    "invalid_token",
+    "consent_required",
+    "interaction_required",
+];
+
 fn object(c: &mut Collector<'_>, node: &Node, source: &str) -> bool {
     if har::is_har(node) {
         for entry in har::read(node) {
@@ -110,6 +126,11 @@ fn object(c: &mut Collector<'_>, node: &Node, source: &str) -> bool {
     }
     if node.get("error_description").is_some() || node.get("error_codes").is_some() {
         return error_body(c, node);
+    }
+    // Apple and others answer with the error's name alone.
+    if let Some(name) = text(node, &["error"]).filter(|name| OAUTH_ERRORS.contains(name)) {
+        c.push_other_error(name.to_owned(), None);
+        return true;
     }
     if let Some(said) = text(node, &["message"]).filter(|m| crate::evidence::server::is_said(m)) {
         c.push_other_error(said.to_owned(), None);

@@ -3,7 +3,7 @@
 //! The labels in the file, together with the message of a tool that wants both.
 //! Run by [`crate::diagnose`] over the evidence; it explains a refusal and never makes one.
 
-use countersign_core::keyfile::Format;
+use countersign_core::keyfile::{Format, Repair};
 
 use crate::evidence::Evidence;
 use crate::evidence::messages::Message;
@@ -22,10 +22,12 @@ pub static CAUSE: Cause = Cause {
 fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
     let Some(m) = ev.message(Message::PemIncomplete) else { return Vec::new() };
     let fix = "put both into one file: `cat key.pem cert.pem > both.pem`";
+    let broken = |r: &Repair| matches!(r, Repair::EscapedNewlines | Repair::LineBreaksLost);
     let pem = ev.keys.iter().find(|k| {
         let f = &k.it.file;
         let (key, cert) = (f.private_key().is_some() || f.has_closed_key(), f.certificates().next().is_some());
-        f.format == Format::Pem && key != cert
+        // A PEM without its line breaks has no start line either: then that is the message's reason.
+        f.format == Format::Pem && key != cert && !f.repairs.iter().any(broken)
     });
     if let Some(k) = pem {
         let has_key = k.it.file.certificates().next().is_none();
