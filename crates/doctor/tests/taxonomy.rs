@@ -1,7 +1,6 @@
 //! The readings of an echoed thumbprint and the test vectors of the taxonomy: each gives what is stated there.
 //!
 //! Only the answer of the service is at hand, or one header; the cases beside this file have the rest.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use countersign_core::UnixTime;
 use countersign_core::crypto::aws_lc::AwsLc;
