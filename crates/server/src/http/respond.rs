@@ -5,7 +5,10 @@ use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES, HeaderName, HeaderValue, PRAGMA, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, EXPIRES, HeaderName,
+    HeaderValue, PRAGMA, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{Response, StatusCode};
 use hyper::body::{Frame, SizeHint};
 
@@ -113,10 +116,15 @@ pub fn with_ids(response: &mut Answer, context: &Context) {
 /// An answer to whoever asks what a path is, to be cached for a day (as recorded at Entra's metadata endpoints).
 pub fn metadata(body: String, context: &Context) -> Answer {
     let mut response = answer(StatusCode::OK, JSON, body);
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=86400, private"));
-    headers.insert(http::header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    headers.insert(http::header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, OPTIONS"));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("max-age=86400, private"));
+    open_to_any_origin(&mut response);
     with_ids(&mut response, context);
     response
+}
+
+/// Lets pages of any origin read an answer that holds nothing of anybody's (the headers recorded at Entra's metadata endpoints).
+pub fn open_to_any_origin(response: &mut Answer) {
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, OPTIONS"));
 }

@@ -18,7 +18,7 @@ use super::body::{self, BodyError};
 use super::context::Context;
 use super::error::Refusal;
 use super::guard::{Guarded, Panicked};
-use super::respond::{Answer, Body, TEXT, answer, with_ids};
+use super::respond::{Answer, Body, TEXT, answer, open_to_any_origin, with_ids};
 use super::{cloud, graph, identity, ops, portal};
 use crate::app::App;
 use crate::load::Place;
@@ -216,6 +216,10 @@ fn refuse(app: &App, context: &Context, route: &Route<'_>, refusal: &Refusal) ->
 fn options(route: &Route<'_>, context: &Context) -> Answer {
     let mut response = answer(StatusCode::OK, TEXT, "");
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(route.methods()));
+    // Pages of any origin may read metadata, as recorded at Entra; their browser may ask first.
+    if matches!(route, Route::Configuration(..) | Route::Keys(_) | Route::Instance) {
+        open_to_any_origin(&mut response);
+    }
     with_ids(&mut response, context);
     response
 }

@@ -22,6 +22,27 @@ async fn configuration_names_ids_and_the_host_that_was_called() {
 }
 
 #[tokio::test]
+async fn metadata_is_open_to_any_origin_and_tokens_are_not() {
+    let service = Service::empty(&ENTRA).await;
+    for path in [
+        format!("/{TENANT_ID}/v2.0/.well-known/openid-configuration"),
+        "/common/.well-known/openid-configuration".to_owned(),
+        "/common/discovery/v2.0/keys".to_owned(),
+        "/common/discovery/instance".to_owned(),
+    ] {
+        let asked = service.send("OPTIONS", &path, "Origin: https://page.example\r\n", b"").await;
+        assert_eq!((asked.status, asked.header("access-control-allow-origin")), (200, "*"), "{path}");
+        assert_eq!(asked.header("access-control-allow-methods"), "GET, OPTIONS", "{path}");
+    }
+    for path in [service.token_path(), "/v1.0/applications".to_owned(), "/portal/".to_owned()] {
+        for method in ["OPTIONS", "GET"] {
+            let asked = service.send(method, &path, "Origin: https://page.example\r\n", b"").await;
+            assert_eq!(asked.header("access-control-allow-origin"), "", "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn strangers_names_show_up_nowhere() {
     let service = Service::empty(&ENTRA).await;
     for path in [
