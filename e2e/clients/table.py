@@ -31,11 +31,16 @@ CELLS = [
 ]
 MODES = ["direct", "through run"]
 
+# Programs from npm that carry a client with them.
+AZMCP = "@azure/mcp-linux-x64/dist/azmcp"
+AZCOPY = "@azure-tools/azcopy-linux/dist/bin/azcopy_linux_amd64"
+
 ONLY_SHA1 = "sends SHA-1 only"
 ONLY_SHA256 = "sends SHA-256 only"
 NO_CHAIN = "no such option"
 NO_RETRY = "does not retry; the caller may"
 REFUSES_PAIR = "refuses a pair that does not match before it asks"
+ASKS_MICROSOFT = "asks login.microsoftonline.com whether the authority is genuine, without an option not to"
 KEEPS_NOTHING = "keeps no token between two runs"
 
 
@@ -50,7 +55,6 @@ class Client:
     lacks: dict = field(default_factory=dict)  # cell → why it is not tried
     lacks_direct: str = ""  # why nothing is tried without `run`
     note: str = ""  # what its user has to know
-    hides: str = ""  # what it says to a refusal when it keeps the service's words to itself
     patience: str = "retries"  # after a 429: `retries` by itself, or `remembers`: refuses the caller until the time is over
 
 
@@ -81,11 +85,16 @@ def _node(package: str) -> tuple[str, ...]:
     return (os.environ.get("NODE", "node"), str(HERE / "drivers" / "node.mjs"), package)
 
 
+def program(path: str) -> str:
+    """A program that npm installed; npm keeps no mode for what is not listed under `bin`."""
+    found = programs() / path
+    if not os.access(found, os.X_OK):
+        found.chmod(0o755)
+    return str(found)
+
+
 def _binary(name: str, path: str) -> tuple[str, ...]:
-    program = programs() / path
-    if not os.access(program, os.X_OK):
-        program.chmod(0o755)  # npm keeps no mode for what is not listed under `bin`
-    return _python("binary.py", name, str(program))
+    return _python("binary.py", name, program(path))
 
 
 def _az_version() -> str:
@@ -162,7 +171,7 @@ def clients() -> list[Client]:
         ),
         Client(
             "@azure/mcp-linux-x64 (Azure.Identity for .NET)",
-            _binary("azmcp", "@azure/mcp-linux-x64/dist/azmcp"),
+            _binary("azmcp", AZMCP),
             _npm("@azure/mcp-linux-x64", programs),
             "sha256",
             {
@@ -171,13 +180,12 @@ def clients() -> list[Client]:
                 "bad scope": "asks for one resource only",
                 "cached second call": KEEPS_NOTHING,
             },
-            hides="EnvironmentCredential is not available",
-            note="says of a refusal only that its credential is not available; the code is read off the wire",
-            lacks_direct="asks management.azure.com by its fixed name",
+            note="tells why it was refused in its log alone, not in its answer",
+            lacks_direct=ASKS_MICROSOFT,
         ),
         Client(
             "@azure-tools/azcopy-linux (MSAL Go)",
-            _binary("azcopy", "@azure-tools/azcopy-linux/dist/bin/azcopy_linux_amd64"),
+            _binary("azcopy", AZCOPY),
             _npm("@azure-tools/azcopy-linux", programs),
             "sha256",
             {
@@ -188,7 +196,7 @@ def clients() -> list[Client]:
                 "bad scope": "asks for one resource only",
                 "cached second call": KEEPS_NOTHING,
             },
-            lacks_direct="asks login.microsoftonline.com whether the authority is genuine, without an option not to",
+            lacks_direct=ASKS_MICROSOFT,
         ),
         Client(
             "MSAL Java (requests as its source builds them)",

@@ -35,7 +35,8 @@ def azmcp(order):
     try:
         listed = json.loads(said[said.index("\n{") if "\n{" in said else said.index("{"):])["results"]["subscriptions"]
     except (ValueError, KeyError, TypeError):
-        raise RuntimeError(said[-4000:]) from None
+        # The reason stands in its log, between traces.
+        raise RuntimeError("\n".join(line for line in said.splitlines() if not line.lstrip().startswith("at "))) from None
     return f"{len(listed)} subscriptions"
 
 
