@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from clients import lane, table
 from harness import story
-from harness.faults import Faults, write_certificate
+from harness.faults import write_certificate
 from harness.service import Service
 
 ISSUER, SUBJECT = "https://issuer.example", "repo:contoso/payroll:ref:refs/heads/main"
@@ -54,8 +54,8 @@ def matrix(cast):
     rows = table.chosen()
     token = federated(cast)
     folder = Path(tempfile.mkdtemp(prefix="countersign-clients-"))
-    lanes = [(row, mode, Faults()) for row in rows for mode in table.MODES]
-    names = [name for _, mode, faults in lanes if mode == "direct" for name in ("--public-url", faults.url)]
+    lanes = lane.lanes(rows, table.MODES)
+    names = [name for each in lanes if each.mode == "direct" for name in ("--public-url", each.faults.url)]
     # Under `run --url` the service is called by Microsoft's names.
     for host in ("login.microsoftonline.com", "graph.microsoft.com", "management.azure.com"):
         names += ["--public-url", f"https://{host}"]
@@ -65,21 +65,22 @@ def matrix(cast):
     certificate, bundle = write_certificate(folder, service.ca_file)
     facts = lane.Facts(cast=cast, federated=token, folder=folder, bundle=bundle)
     try:
-        for _, _, faults in lanes:
-            faults.start(service, certificate)
-        # Longest first: whoever starts a program for each order takes most of the time.
-        lanes.sort(key=lambda each: ("mcp" not in each[0].name, "cli" not in each[0].name, "graph" not in each[0].name))
+        for each in lanes:
+            each.faults.start(service, certificate)
         with ThreadPoolExecutor(max_workers=int(os.environ.get("E2E_LANES", "8"))) as pool:
-            outcomes = list(pool.map(lambda each: lane.run(facts, *each), lanes))
+            outcomes = list(pool.map(lambda each: lane.run(facts, each), lanes))
     finally:
         status = service.stop()
-        for _, _, faults in lanes:
-            faults.stop()
+        for each in lanes:
+            each.faults.stop()
     assert status == 0, service.log_text()[-2000:]
     assert "panicked" not in service.log_text(), service.log_text()[-4000:]
     found: dict = {row.name: {"version": row.version} | ({"note": row.note} if row.note else {}) for row in rows}
-    for (row, mode, _), outcome in zip(lanes, outcomes):
-        found[row.name][mode] = outcome
+    for row in rows:
+        for mode in table.MODES:
+            found[row.name][mode] = lane.untried(row, mode)
+    for each, outcome in zip(lanes, outcomes):
+        found[each.client.name][each.mode] |= outcome
     results = os.environ.get("E2E_CLIENTS_RESULTS")
     if results:
         Path(results).write_text(json.dumps({"cells": table.CELLS, "modes": table.MODES, "clients": found}, indent=1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tempfile
 import threading
 import time
 from dataclasses import dataclass
@@ -38,21 +39,20 @@ class Wrong(Exception):
 class Driver:
     """A driver's process: takes an order, gives an answer."""
 
-    def __init__(self, facts: Facts, client: Client, mode: str, faults: Faults, folder: Path):
-        folder.mkdir(parents=True)
+    def __init__(self, facts: Facts, lane: Lane, folder: Path):
         variables = {
             "E2E_FOLDER": str(folder),
             "HOME": str(folder),
             "AZCOPY_DISABLE_SYSLOG": "true",
         }
-        command = list(client.command)
-        if mode == "direct":
+        command = list(lane.client.command)
+        if lane.mode == "direct":
             for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"):
                 variables[name] = str(facts.bundle)
-            variables["E2E_AUTHORITY"] = faults.url
-            variables["AZURE_AUTHORITY_HOST"] = faults.url
+            variables["E2E_AUTHORITY"] = lane.faults.url
+            variables["AZURE_AUTHORITY_HOST"] = lane.faults.url
         else:
-            command = [str(binary()), "run", "--url", faults.url, "--ca-file", str(facts.bundle), "--", *command]
+            command = [str(binary()), "run", "--url", lane.faults.url, "--ca-file", str(facts.bundle), "--", *command]
         self.log = folder / "stderr"
         environment = {
             name: value
@@ -90,22 +90,47 @@ class Driver:
             self.process.wait()
 
 
-def run(facts: Facts, client: Client, mode: str, faults: Faults) -> dict[str, str]:
-    """The outcome of each cell."""
-    if mode == "direct" and client.lacks_direct:
-        return dict.fromkeys(CELLS, client.lacks_direct)
-    outcome = {cell: client.lacks[cell] for cell in CELLS if cell in client.lacks}
-    folder = facts.folder / f"{client.name.replace('/', '-').replace(' ', '-')}-{mode.replace(' ', '-')}"
+@dataclass
+class Lane:
+    """What is tried one after the other, by one driver, through a fault proxy of its own."""
+
+    client: Client
+    mode: str
+    cells: list[str]
+    faults: Faults
+
+
+def lanes(rows: list[Client], modes: list[str]) -> list[Lane]:
+    """All of them, the longest first: whoever starts a program for each order takes most of the time."""
+    made = []
+    for client in rows:
+        for mode in modes:
+            tried = [] if why_not(client, mode) else [cell for cell in CELLS if cell not in client.lacks]
+            made += [Lane(client, mode, tried[part :: client.lanes], Faults()) for part in range(client.lanes if tried else 0)]
+    return sorted(made, key=lambda lane: -lane.client.lanes)
+
+
+def why_not(client: Client, mode: str) -> str:
+    return client.lacks_direct if mode == "direct" else ""
+
+
+def untried(client: Client, mode: str) -> dict[str, str]:
+    """The cells that are not tried, and why."""
+    return dict.fromkeys(CELLS, why_not(client, mode)) if why_not(client, mode) else dict(client.lacks)
+
+
+def run(facts: Facts, lane: Lane) -> dict[str, str]:
+    """The outcome of each of the lane's cells."""
+    folder = Path(tempfile.mkdtemp(prefix=f"{Path(lane.client.command[-1]).stem}-", dir=facts.folder))
     try:
-        driver = Driver(facts, client, mode, faults, folder)
+        driver = Driver(facts, lane, folder)
     except (Wrong, OSError) as error:
-        return outcome | {cell: f"failed: {error}" for cell in CELLS if cell not in outcome}
+        return dict.fromkeys(lane.cells, f"failed: {error}")
+    outcome = {}
     try:
-        for cell in CELLS:
-            if cell in outcome:
-                continue
+        for cell in lane.cells:
             try:
-                attempt(facts, client, driver, faults, cell)
+                attempt(facts, lane.client, driver, lane.faults, cell)
                 outcome[cell] = "passes"
             except (Wrong, OSError, ValueError) as error:
                 outcome[cell] = f"failed: {error}"

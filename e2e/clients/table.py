@@ -55,6 +55,7 @@ class Client:
     lacks: dict = field(default_factory=dict)  # cell → why it is not tried
     lacks_direct: str = ""  # why nothing is tried without `run`
     note: str = ""  # what its user has to know
+    lanes: int = 1  # how many share its cells: more for whoever starts a slow program for each
     patience: str = "retries"  # after a 429: `retries` by itself, or `remembers`: refuses the caller until the time is over
 
 
@@ -141,6 +142,7 @@ def clients() -> list[Client]:
             _az_version(),
             "sha1",
             {"certificate SHA-256": ONLY_SHA1, "503 retried": NO_RETRY, "429 with Retry-After honoured": "one run makes one attempt"},
+            lanes=2,
             note="told of the service by `az cloud register` it needs `AZURE_CORE_INSTANCE_DISCOVERY=false`, else it asks "
             "`login.microsoftonline.com` whether the authority is genuine; through `run` it needs nothing",
         ),
@@ -180,6 +182,7 @@ def clients() -> list[Client]:
                 "bad scope": "asks for one resource only",
                 "cached second call": KEEPS_NOTHING,
             },
+            lanes=3,
             note="tells why it was refused in its log alone, not in its answer",
             lacks_direct=ASKS_MICROSOFT,
         ),
