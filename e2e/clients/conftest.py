@@ -71,10 +71,12 @@ def matrix(cast):
             outcomes = list(pool.map(lambda each: lane.run(facts, each), lanes))
     finally:
         status = service.stop()
+        log = service.log_text()
         for each in lanes:
             each.faults.stop()
-    assert status == 0, service.log_text()[-2000:]
-    assert "panicked" not in service.log_text(), service.log_text()[-4000:]
+        shutil.rmtree(folder, ignore_errors=True)
+    assert status == 0, log[-2000:]
+    assert "panicked" not in log, log[-4000:]
     found: dict = {row.name: {"version": row.version} | ({"note": row.note} if row.note else {}) for row in rows}
     for row in rows:
         for mode in table.MODES:
@@ -84,5 +86,4 @@ def matrix(cast):
     results = os.environ.get("E2E_CLIENTS_RESULTS")
     if results:
         Path(results).write_text(json.dumps({"cells": table.CELLS, "modes": table.MODES, "clients": found}, indent=1))
-    shutil.rmtree(folder, ignore_errors=True)
     return found
