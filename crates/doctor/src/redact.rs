@@ -16,6 +16,9 @@ use crate::words;
 /// Shortest secret that is looked for: shorter ones would blot out ordinary words.
 const MIN_SECRET: usize = 4;
 
+/// Shortest run of base64 that counts as part of a key.
+const MIN_KEY: usize = 20;
+
 /// Cleans every text of a report.
 pub(crate) fn guard(report: &mut Report, artifacts: &[Artifact], options: &Options) {
     let secrets = secrets(artifacts, options);
@@ -27,8 +30,13 @@ pub(crate) fn guard(report: &mut Report, artifacts: &[Artifact], options: &Optio
                 out = out.replace(secret.as_str(), "(left out)");
             }
         }
-        if let Some(at) = out.find("PRIVATE KEY-----") {
-            let end = at + "PRIVATE KEY-----".len();
+        // The label alone gives nothing away, and fixes name it.
+        let label = "PRIVATE KEY-----";
+        let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/');
+        let holds =
+            |(at, _): &(usize, &str)| out[at + label.len()..].split(|c| !is_base64(c)).any(|run| run.len() >= MIN_KEY);
+        let key = out.match_indices(label).find(holds).map(|(at, _)| at + label.len());
+        if let Some(end) = key {
             out.truncate(end);
         }
         if redact {

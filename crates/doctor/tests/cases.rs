@@ -330,6 +330,32 @@ fn an_error_with_its_name_alone_is_a_refusal() {
 }
 
 #[test]
+fn shapes_that_people_paste() {
+    let first = |files: &[&str]| {
+        let inputs: Vec<Input<'_>> = files.iter().map(|t| Input { name: "a", bytes: t.as_bytes() }).collect();
+        let mut options = Options::new(UnixTime::EPOCH);
+        options.at = UnixTime::parse("2026-03-02T10:00:00Z");
+        let report = examine(&inputs, &options, &AwsLc);
+        report.findings.first().map(|f| f.code.clone()).unwrap_or_default()
+    };
+    // An error in the address of a redirect.
+    let url = "https://app.example/cb?error=invalid_client&error_description=AADSTS700027%3A%20Client+assertion%20%5BReason%20-%20The%20key%20was%20not%20found.%2C%20Thumbprint%20of%20key%20used%20by%20client%3A%20%2738344530354331443938424345334135343231443232354231343042333645383641334435353334%27%5D";
+    assert_eq!(first(&[url]), "thumbprint-hex-not-decoded");
+    // A header of one member, and an answer of one word.
+    let claims =
+        r#"{"iss":"TEAM123456","sub":"com.x","aud":"https://appleid.apple.com","iat":1772445600,"exp":1772448600}"#;
+    assert_eq!(first(&[r#"{"alg":"ES256"}"#, claims, r#"{"error":"invalid_client"}"#]), "kid-missing");
+    // GitHub grants no leeway.
+    let claims = r#"{"iss":"Iv23liABC","iat":1772445690,"exp":1772446100}"#;
+    let said = r#"{"message":"'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued"}"#;
+    assert_eq!(first(&[claims, said]), "iat-in-future-clock-skew");
+    // A certificate where a tool wants a key.
+    let page = countersign_doctor::explain::page("pem-newlines-lost").unwrap();
+    let pem = page.samples().into_iter().find(|s| !s.wrong).unwrap().text;
+    assert_eq!(first(&[pem, "ValueError: Could not deserialize key data."]), "key-file-is-public-part");
+}
+
+#[test]
 fn a_server_is_told_from_the_artifacts_alone() {
     for (text, name) in [
         (r#"{"message":"A JSON web token could not be decoded"}"#, "github"),

@@ -244,13 +244,13 @@ fn set_time(ev: &mut Evidence<'_>) {
 fn set_times(ev: &mut Evidence<'_>) {
     let client_clock = ev.request.and_then(|r| r.it.client_clock).or(ev.error.and_then(|e| e.it.logged));
     if let Some(claims) = ev.claims.filter(|_| ev.parts.claims) {
-        ev.times = Some(Times::of_claims(claims.it, ev.now, client_clock, ev.is_federated()));
+        ev.times = Some(Times::of_claims(claims.it, ev.now, client_clock, ev.is_federated(), ev.profile.leeway));
         return;
     }
     let Some(error) = ev.error_of(&[700_024, 500_133]) else { return };
     let p = &error.it.parsed;
     if p.expiry.is_some() || p.valid_from.is_some() {
         let now = p.current_time.or(p.timestamp).unwrap_or(ev.now);
-        ev.times = Some(Times::of_error(now, p.valid_from, p.expiry, client_clock));
+        ev.times = Some(Times::of_error(now, p.valid_from, p.expiry, client_clock, ev.profile.leeway));
     }
 }

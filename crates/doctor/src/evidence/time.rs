@@ -84,12 +84,12 @@ pub struct Times {
     pub client_clock: Option<UnixTime>,
     /// They are those of an external issuer's token.
     pub foreign: bool,
+    /// Seconds by which two clocks may differ before the server notices.
+    pub leeway: i64,
     /// What they amount to.
     pub timing: Timing,
 }
 
-/// Seconds by which two clocks may differ before anybody notices.
-const LEEWAY: i64 = 300;
 /// Seconds that a request takes, at most, from the making of its assertion.
 const LATENCY: i64 = 45;
 /// Lifetimes that libraries use (MSAL 600, the Azure SDK for Rust 300).
@@ -100,7 +100,13 @@ const FARTHEST_ZONE: i64 = 14 * 3600 + 120;
 
 impl Times {
     /// From claims; the clocks of foreign issuers are right, so their tokens are never shifted, only old.
-    pub fn of_claims(claims: &UnverifiedClaims, now: UnixTime, client_clock: Option<UnixTime>, foreign: bool) -> Self {
+    pub fn of_claims(
+        claims: &UnverifiedClaims,
+        now: UnixTime,
+        client_clock: Option<UnixTime>,
+        foreign: bool,
+        leeway: i64,
+    ) -> Self {
         let mut times = Self {
             from: From::Claims,
             now,
@@ -109,6 +115,7 @@ impl Times {
             exp: claims.exp.time(),
             client_clock,
             foreign,
+            leeway,
             timing: Timing::Fine,
         };
         times.timing = units(claims, now).unwrap_or_else(|| times.measure());
@@ -121,6 +128,7 @@ impl Times {
         valid_from: Option<UnixTime>,
         expiry: Option<UnixTime>,
         client_clock: Option<UnixTime>,
+        leeway: i64,
     ) -> Self {
         let nbf = valid_from.filter(|t| t.secs() > 0);
         let mut times = Self {
@@ -131,6 +139,7 @@ impl Times {
             exp: expiry,
             client_clock,
             foreign: false,
+            leeway,
             timing: Timing::Fine,
         };
         times.timing = match expiry {
@@ -168,7 +177,7 @@ impl Times {
         }
         let ahead = [("nbf", self.nbf), ("iat", self.iat)].into_iter().find_map(|(claim, t)| {
             let seconds = t?.secs_since(now);
-            (seconds > LEEWAY).then_some((claim, seconds))
+            (seconds > self.leeway).then_some((claim, seconds))
         });
         if let Some((claim, seconds)) = ahead {
             if let Some(shift) = shift(-seconds).filter(|_| !self.foreign) {
@@ -186,7 +195,7 @@ impl Times {
         }
         let Some(exp) = self.exp else { return Timing::Fine };
         let by = now.secs_since(exp);
-        if by < LEEWAY && !(self.from == From::Error && by >= 0) {
+        if by < self.leeway && !(self.from == From::Error && by >= 0) {
             return Timing::Fine;
         }
         self.expired(by)
@@ -301,7 +310,7 @@ mod tests {
     const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 
     fn timing(claims: &str) -> Timing {
-        Times::of_claims(&UnverifiedClaims::read(claims.as_bytes()).unwrap(), NOW, None, false).timing
+        Times::of_claims(&UnverifiedClaims::read(claims.as_bytes()).unwrap(), NOW, None, false, 300).timing
     }
 
     #[test]
@@ -337,9 +346,9 @@ mod tests {
 
     #[test]
     fn times_of_an_error_text() {
-        let of = |gap: i64| Times::of_error(NOW, None, Some(NOW - gap), None).timing;
+        let of = |gap: i64| Times::of_error(NOW, None, Some(NOW - gap), None, 300).timing;
         assert!(matches!(of(3302), Timing::Shifted { seconds: -3602, rest: 2 }));
         assert!(matches!(of(18_760), Timing::Expired { by: 18_760, .. }));
-        assert!(matches!(Times::of_error(NOW, None, Some(UnixTime::EPOCH), None).timing, Timing::Wrong { .. }));
+        assert!(matches!(Times::of_error(NOW, None, Some(UnixTime::EPOCH), None, 300).timing, Timing::Wrong { .. }));
     }
 }

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use countersign_core::UnixTime;
 use countersign_core::entra::{self, ParsedError};
+use countersign_core::request::form_decode;
 
 use crate::artifact::ErrorText;
 use crate::read::text::unescape_json;
@@ -66,6 +67,22 @@ pub fn find(text: &str) -> Vec<(Range<usize>, ErrorText)> {
         }
     }
     out
+}
+
+/// Values of `error_description` in a URL or a form, decoded, with their byte ranges.
+pub fn find_encoded(text: &str) -> Vec<(Range<usize>, String)> {
+    const NAME: &str = "error_description=";
+    text.match_indices(NAME)
+        .take(32)
+        .filter_map(|(at, _)| {
+            let start = at + NAME.len();
+            let end = text[start..]
+                .find(|c: char| c == '&' || c == '"' || c.is_whitespace())
+                .map_or(text.len(), |n| start + n);
+            let value = text.get(start..end.min(start + MAX_ERROR))?;
+            (value.contains('%') || value.contains('+')).then(|| (start..start + value.len(), form_decode(value)))
+        })
+        .collect()
 }
 
 /// Whether two texts report the same refusal.

@@ -184,7 +184,10 @@ fn header_or_claims(c: &mut Collector<'_>, node: &Node, source: &str) -> bool {
     let registered = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti"].iter().filter(|n| has(n)).count();
     let bytes = source[node.span.clone()].as_bytes();
     let header = has("alg") && (has("typ") || has("x5t") || has("x5t#S256") || has("kid") || has("x5c"))
-        || (has("x5t") || has("x5t#S256")) && registered == 0;
+        || (has("x5t") || has("x5t#S256")) && registered == 0
+        // The algorithm alone is a whole header, when nothing else is with it.
+        || node.members().is_some_and(|m| m.len() == 1)
+            && text(node, &["alg"]).is_some_and(|a| countersign_core::jose::alg::Alg::from_name(a).is_some());
     if header
         && registered <= 1
         && let Ok(header) = UnverifiedHeader::read(bytes)

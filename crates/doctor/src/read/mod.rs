@@ -272,6 +272,12 @@ impl Collector<'_> {
             }
             rest.take(range);
         }
+        for (range, text) in error::find_encoded(&rest.text) {
+            rest.take(range);
+            for (_, error) in error::find(&text) {
+                self.push_error(error);
+            }
+        }
         for (range, error) in error::find(&rest.text) {
             self.push_error(error);
             rest.take(range);

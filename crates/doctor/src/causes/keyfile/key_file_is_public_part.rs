@@ -46,6 +46,12 @@ fn prove(ev: &Evidence<'_>) -> Vec<Proof> {
                 .fix(fix)
                 .rank(70),
         ],
+        // Other tools say no more than that it is no key.
+        (None, Some(k)) if !has_private && ev.message(Message::NotAKey).is_some() => vec![
+            Proof::error(Certainty::Likely, "the file is a certificate, and the tool wants a key")
+                .at(k.artifact, "label", "CERTIFICATE", "PRIVATE KEY")
+                .fix(fix),
+        ],
         (Some(m), None) if ev.keys.is_empty() => vec![
             Proof::error(Certainty::Likely, "the tool was given something public where it needs a private key")
                 .at(m, "message", "a private key is wanted", "")
