@@ -12,6 +12,7 @@ use countersign_client::{
     TokenClientOptions, TransportOptions,
 };
 use countersign_core::assertion::KeyIdentifier;
+use countersign_core::authority::is_guid;
 use countersign_core::jose::alg::Alg;
 use secrecy::SecretString;
 use zeroize::Zeroizing;
@@ -142,19 +143,33 @@ impl AuthorityArgs {
             .or_else(|| azure("COUNTERSIGN_URL"))
             .or_else(|| azure("AZURE_AUTHORITY_HOST"))
             .unwrap_or_else(|| Cloud::Public.login_host().to_owned());
+        let (host, in_path) = without_tenant(&host);
         let tenant = self
             .tenant
             .clone()
+            .or(in_path)
             .or_else(|| ready.as_ref().map(|r| r.tenant.clone()))
             .or_else(|| azure("AZURE_TENANT_ID"));
         // Any tenant will do to find out what kind of host it is.
-        let local = Authority::new(&host, "common").map_err(wrong_authority)?.is_loopback();
+        let local = Authority::new(host, "common").map_err(wrong_authority)?.is_loopback();
         let (ca_file, admin_token_file) = match ready {
             Some(ready) => (ready.ca_file, Some(ready.admin_token_file)),
             None if local => (ready::default_ca(), ready::default_admin_token()),
             None => (None, None),
         };
-        Ok(Place { host: host.trim_end_matches('/').to_owned(), tenant, ca_file, admin_token_file })
+        Ok(Place { host: host.to_owned(), tenant, ca_file, admin_token_file })
+    }
+}
+
+/// An authority as people copy it, `https://host/TENANT`, taken apart. Another path, as AD FS has it, stays.
+fn without_tenant(authority: &str) -> (&str, Option<String>) {
+    let authority = authority.trim_end_matches('/');
+    let host = authority.find("://").map_or(0, |i| i + 3);
+    match authority[host..].split_once('/') {
+        Some((name, tenant)) if is_guid(tenant) || tenant.contains('.') && !tenant.contains('/') => {
+            (&authority[..host + name.len()], Some(tenant.to_owned()))
+        }
+        _ => (authority, None),
     }
 }
 
@@ -280,4 +295,23 @@ pub fn token_client(
 ) -> Result<TokenClient, Failure> {
     let options = TokenClientOptions { transport: reach.transport(place_ca, false), deadline: reach.limit() };
     Ok(TokenClient::with_options(authority, client_id, credential, &options)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_authority_may_carry_its_tenant() {
+        let id = "c0de5167-0000-4000-8000-000000000001";
+        let with = |tenant: &str| format!("https://localhost:8443/{tenant}");
+        assert_eq!(without_tenant(&with(id)), ("https://localhost:8443", Some(id.to_owned())));
+        assert_eq!(
+            without_tenant(&with("contoso.example/")),
+            ("https://localhost:8443", Some("contoso.example".to_owned()))
+        );
+        for plain in ["https://localhost:8443", "https://adfs.contoso.example/adfs", "login.microsoftonline.com"] {
+            assert_eq!(without_tenant(plain), (plain, None));
+        }
+    }
 }
