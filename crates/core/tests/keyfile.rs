@@ -177,23 +177,32 @@ fn a_pkcs12_that_would_cost_too_much_is_refused_unopened() {
 fn rounds_are_counted_over_all_files_and_the_rest_stays_closed() {
     let bytes = fixture("modern.pfx");
     let mut rounds = 100_000;
-    let opened = keyfile::read_within(&bytes, Some(PASSWORD), &mut rounds);
+    let opened = keyfile::read_within(&bytes, Some(PASSWORD), keyfile::MAX_VARIANTS, &mut rounds);
     assert_eq!(opened.private_keys().count(), 1);
     let cost = 100_000 - rounds;
     assert!(cost > 2_048 * 2, "{cost}");
     let mut left = cost - 1;
-    let closed = keyfile::read_within(&bytes, Some(PASSWORD), &mut left);
+    let closed = keyfile::read_within(&bytes, Some(PASSWORD), keyfile::MAX_VARIANTS, &mut left);
     assert_eq!(closed.problems, [Problem::TooManyIterations { found: cost, limit: cost - 1 }]);
     assert_eq!(left, cost - 1, "nothing was spent on what stayed closed");
     // A wrong password and its variants: as often as the rounds suffice, and no round more.
     let mut left = cost * 3 + 1;
-    let guessed = keyfile::read_within(&bytes, Some("wrong"), &mut left);
+    let guessed = keyfile::read_within(&bytes, Some("wrong"), keyfile::MAX_VARIANTS, &mut left);
     assert!(
         matches!(guessed.problems[..], [Problem::WrongPassword { works_with: None, .. }]),
         "{:?}",
         guessed.problems
     );
     assert_eq!(left, 1);
+    // Rounds enough: then the number of variants is the bound.
+    for (password, variants) in [("wrong", 4), (" \"wrong\"\n", 3), ("wrong", 1)] {
+        let mut left = cost * 100;
+        let _ = keyfile::read_within(&bytes, Some(password), variants, &mut left);
+        assert_eq!((cost * 100 - left) / cost, variants as u64, "{password:?}");
+    }
+    let mut left = cost * 100;
+    let _ = keyfile::read_within(&bytes, Some(" \"wrong\"\n"), keyfile::MAX_VARIANTS, &mut left);
+    assert!((cost * 100 - left) / cost <= keyfile::MAX_VARIANTS as u64);
 }
 
 #[test]

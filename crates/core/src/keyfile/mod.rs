@@ -34,6 +34,8 @@ use crate::x509::key::PublicKey;
 pub const MAX_BYTES: usize = 1 << 20;
 /// Rounds of key derivation that [`read`] spends at most: four keys at the limit of one.
 const DEFAULT_ROUNDS: u64 = 4 * encryption::MAX_ITERATIONS;
+/// Ways to write a password (as given, trimmed, with quotes, …) that are tried on one file.
+pub const MAX_VARIANTS: usize = 16;
 /// Keys, certificates and other parts read from one file.
 pub const MAX_ITEMS: usize = 256;
 
@@ -41,15 +43,16 @@ pub const MAX_ITEMS: usize = 256;
 /// [`KeyFile::problems`].
 pub fn read(bytes: &[u8], password: Option<&str>) -> KeyFile {
     let mut rounds = DEFAULT_ROUNDS;
-    read_within(bytes, password, &mut rounds)
+    read_within(bytes, password, MAX_VARIANTS, &mut rounds)
 }
 
-/// As [`read`], with the rounds of password-based key derivation that may still be spent; those spent are taken off.
+/// As [`read`], trying at most `variants` ways to write the password, the given one included, and with the rounds of
+/// password-based key derivation that may still be spent; those spent are taken off.
 ///
 /// For callers that read whatever they are given, several times over: the sum of the work is bounded, however many encrypted
 /// parts there are. What would cost more stays closed, with [`Problem::TooManyIterations`].
-pub fn read_within(bytes: &[u8], password: Option<&str>, rounds: &mut u64) -> KeyFile {
-    reader::read(bytes, password, rounds)
+pub fn read_within(bytes: &[u8], password: Option<&str>, variants: usize, rounds: &mut u64) -> KeyFile {
+    reader::read(bytes, password, variants, rounds)
 }
 
 /// What a file turned out to hold.

@@ -21,9 +21,10 @@ const MAX_NESTING: usize = 3;
 /// Rounds of key derivation spent on guessing what is wrong with a password.
 const GUESS_BUDGET: u64 = 3_000_000;
 
-pub(super) fn read(bytes: &[u8], password: Option<&str>, rounds: &mut u64) -> KeyFile {
+pub(super) fn read(bytes: &[u8], password: Option<&str>, variants: usize, rounds: &mut u64) -> KeyFile {
     let mut reader = Reader {
         password,
+        variants,
         budget: GUESS_BUDGET.min(*rounds),
         rounds: *rounds,
         file: KeyFile { format: Format::Unknown, items: Vec::new(), repairs: Vec::new(), problems: Vec::new() },
@@ -40,6 +41,8 @@ pub(super) fn read(bytes: &[u8], password: Option<&str>, rounds: &mut u64) -> Ke
 
 pub(super) struct Reader<'p> {
     pub(super) password: Option<&'p str>,
+    /// Ways to write it that are tried, the given one included.
+    pub(super) variants: usize,
     /// Rounds left for guessing.
     pub(super) budget: u64,
     /// Rounds left for everything.
@@ -225,7 +228,8 @@ impl Reader<'_> {
                 Some(found) => found,
                 None => continue,
             };
-            let mut inner = Reader { password: self.password, budget: self.budget, rounds: self.rounds, file: empty() };
+            let (variants, budget, rounds) = (self.variants, self.budget, self.rounds);
+            let mut inner = Reader { password: self.password, variants, budget, rounds, file: empty() };
             inner.whole(&bytes, Some(whole.clone()), depth + 1);
             (self.budget, self.rounds) = (inner.budget, inner.rounds);
             let cut =

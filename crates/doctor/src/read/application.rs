@@ -196,7 +196,7 @@ fn read_key(value: &str) -> Option<(keyfile::KeyFile, bool)> {
         Err(_) => value.as_bytes().to_vec(),
     };
     // What is registered is never encrypted: no round of key derivation is spent on it.
-    let file = keyfile::read_within(&bytes, None, &mut 0);
+    let file = keyfile::read_within(&bytes, None, 0, &mut 0);
     let is_pem = bytes.starts_with(b"-----BEGIN");
     (file.certificates().next().is_some() || file.private_key().is_some()).then_some((file, is_pem))
 }

@@ -257,7 +257,7 @@ fn error_body(c: &mut Collector<'_>, node: &Node) -> bool {
 }
 
 fn jwks_key(node: &Node, source: &str) -> Option<JwksKey> {
-    let file = keyfile::read_within(source[node.span.clone()].as_bytes(), None, &mut 0);
+    let file = keyfile::read_within(source[node.span.clone()].as_bytes(), None, 0, &mut 0);
     let certificate = file.certificates().next().cloned();
     let key = file.items.iter().find_map(|i| match &i.kind {
         ItemKind::PublicKey(k) => Some(k.clone()),

@@ -34,7 +34,7 @@ const MAX_ATTEMPTS: usize = 4000;
 const MAX_MENDING: usize = 1 << 20;
 /// Rounds of key derivation spent on one file, all passwords and their variants together: about a second's work.
 const MAX_ROUNDS: u64 = 3_000_000;
-/// Passwords tried for one file; the key reader tries variants of each.
+/// Passwords tried for one file; they share [`keyfile::MAX_VARIANTS`] ways to write them.
 const MAX_PASSWORDS: usize = 4;
 /// Length of a log in which the words of a client are looked for.
 const MAX_LOG: usize = 64 * 1024;
@@ -180,13 +180,14 @@ impl Collector<'_> {
 
     fn open(&mut self, bytes: &[u8]) -> KeyFile {
         let mut passwords = self.passwords.iter().take(MAX_PASSWORDS);
-        let Some(first) = passwords.next() else { return keyfile::read_within(bytes, None, &mut self.rounds) };
-        let mut best = keyfile::read_within(bytes, Some(first.as_str()), &mut self.rounds);
+        let each = keyfile::MAX_VARIANTS / passwords.len().max(1);
+        let Some(first) = passwords.next() else { return keyfile::read_within(bytes, None, 0, &mut self.rounds) };
+        let mut best = keyfile::read_within(bytes, Some(first.as_str()), each, &mut self.rounds);
         for password in passwords {
             if !best.problems.iter().any(|p| matches!(p, Problem::WrongPassword { .. })) {
                 break;
             }
-            let next = keyfile::read_within(bytes, Some(password.as_str()), &mut self.rounds);
+            let next = keyfile::read_within(bytes, Some(password.as_str()), each, &mut self.rounds);
             if !next.problems.iter().any(|p| matches!(p, Problem::WrongPassword { .. })) {
                 best = next;
             }
