@@ -75,6 +75,10 @@ fn json(text: &str) -> Option<Report> {
 
 /// The form of [`crate::render::text`], without colours and marks of quotation.
 fn shown(text: &str) -> Option<Report> {
+    // Most files are no report; that is seen without taking them apart.
+    if !text.contains("judged at ") {
+        return None;
+    }
     let lines: Vec<String> = text.lines().map(plain).collect();
     let (at, judged) = lines.iter().enumerate().find_map(|(i, l)| Some((i, l.strip_prefix("judged at ")?)))?;
     let (judged_at, profile) = judged.split_once(" by the rules of ")?;
