@@ -323,7 +323,7 @@ pub(super) fn key_age(value: &str) -> Result<Option<i64>, String> {
     }
 }
 
-/// Seconds as [`duration`] reads them, in the largest unit that fits.
+/// Seconds as `duration` reads them, in the largest unit that fits.
 pub fn show_age(seconds: i64) -> String {
     match [(86_400, 'd'), (3_600, 'h'), (60, 'm')].into_iter().find(|(unit, _)| seconds % unit == 0) {
         Some((unit, name)) => format!("{}{name}", seconds / unit),
