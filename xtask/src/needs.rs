@@ -216,6 +216,14 @@ fn azure_identity() -> Result<PathBuf> {
     Ok(made.join("bin/countersign-e2e-azure-identity"))
 }
 
+/// Chromium, and the folder whose `node_modules` drives it.
+pub fn browser() -> Result<PathBuf> {
+    if !Path::new(CHROMIUM).exists() {
+        debian_packages(&["chromium"])?;
+    }
+    portal_modules()
+}
+
 /// A Node that is young enough, the system's or one of our own.
 pub fn node() -> Result<PathBuf> {
     let version = process::output("node", &["--version"]).and_then(|text| major(&text));

@@ -2,7 +2,7 @@
 //!
 //! Called by people and by a release. Takes the toolchain's own target where rustup has added it, else Debian's
 //! `rustc-web` with the standard library built from `rust-web-src`. With `--test` the module is then put beside the
-//! native program under Node, over every case there is.
+//! native program under Node, over every case there is, and files are dropped on the page in Chromium.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,9 +15,10 @@ use countersign_core::thumbprint::{Hash, digest};
 use crate::{needs, process};
 
 const TARGET: &str = "wasm32-unknown-unknown";
-/// The largest module, as it is and under gzip: what somebody on a slow line still waits for.
-const MAX_BYTES: u64 = 1536 << 10;
-const MAX_GZIP_BYTES: u64 = 500 << 10;
+/// The largest module, as it is and under gzip. The goal is 1.5 MiB, which held until reports began to carry the snippets of the
+/// pages (some 0.45 MiB of text); these bounds keep it from growing further.
+const MAX_BYTES: u64 = 2048 << 10;
+const MAX_GZIP_BYTES: u64 = 700 << 10;
 
 /// A compiler and what it has to be told.
 struct Toolchain {
@@ -146,10 +147,17 @@ fn assemble(template: &str, scripts: &str, module: &[u8]) -> Result<String> {
 
 fn compare(module: &Path, page: &Path) -> Result<()> {
     process::run(process::cargo().args(["build", "--locked", "--package", "countersign"]))?;
+    let browser = needs::browser()?;
     process::run(
         Command::new(needs::node()?)
-            .args(["--test", "--test-reporter=spec", "crates/wasm/tests/module.test.mjs"])
+            .args([
+                "--test",
+                "--test-reporter=spec",
+                "crates/wasm/tests/module.test.mjs",
+                "crates/wasm/tests/page.test.mjs",
+            ])
             .current_dir(process::root())
+            .env("COUNTERSIGN_MODULES", browser)
             .env("COUNTERSIGN_WASM", module)
             .env("COUNTERSIGN_PAGE", page)
             .env("COUNTERSIGN_BIN", process::target().join("debug/countersign")),
