@@ -87,7 +87,7 @@ pub struct Profile {
     pub remembers_jti: bool,
     /// What gives the server away.
     pub marks: Marks,
-    /// Words of its refusals, except Entra's, which [`crate::entra::parse`] reads.
+    /// Words of its refusals, except Entra's, which [`crate::entra::parse()`] reads.
     pub sayings: &'static [Saying],
 }
 

@@ -70,7 +70,7 @@ pub enum IssuerRule {
     ClientId,
     /// A text of one of these patterns.
     Matching {
-        /// Patterns of [`matches`].
+        /// Patterns of [`matches()`].
         patterns: &'static [&'static str],
         /// The same in words.
         words: &'static str,
@@ -95,7 +95,7 @@ pub enum SubjectRule {
 pub enum AudienceRule {
     /// Token endpoint or issuer of a tenant, as Entra has them.
     Tenant,
-    /// Rows of a host that the request goes to and an audience taken there, both patterns of [`matches`]. `{host}` in an
+    /// Rows of a host that the request goes to and an audience taken there, both patterns of [`matches()`]. `{host}` in an
     /// audience is that host, `*` alone as host is every host.
     Rows(&'static [(&'static str, &'static str)]),
     /// It is not read.
