@@ -1,10 +1,11 @@
-//! `cargo xtask bench token|portal|doctor`: speed against the goals; the doctor's part stands in a file of its own.
+//! `cargo xtask bench token|portal|doctor|client`: speed against the goals; doctor and client stand in files of their own.
 //!
 //! `token`: tokens per CPU-second of the service, against the price of the RSA operations alone.
 //!
 //! Both sides are measured in one run, in turns, on the same core, so that the ratio holds while the machine's speed
 //! drifts. Every assertion is distinct, every answer is checked to be a token of its own, a sample is verified.
 
+mod client;
 mod doctor;
 mod load;
 mod service;
@@ -41,12 +42,14 @@ struct Plan {
 /// # Errors
 /// When the service fails, an answer is wrong, or the ratio stays under the goal.
 pub fn run(arguments: &[String]) -> Result<()> {
-    let (which, rest) = arguments.split_first().context("bench what? `cargo xtask bench token|portal|doctor`")?;
+    let (which, rest) =
+        arguments.split_first().context("bench what? `cargo xtask bench token|portal|doctor|client`")?;
     match which.as_str() {
         "portal" => return portal(rest),
         "doctor" => return doctor::run(rest),
+        "client" => return client::run(rest),
         "token" => {}
-        _ => bail!("there is no benchmark `{which}`; they are `token`, `portal` and `doctor`"),
+        _ => bail!("there is no benchmark `{which}`; they are `token`, `portal`, `doctor` and `client`"),
     }
     let mut plan = Plan {
         applications: 10_000,

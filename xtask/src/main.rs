@@ -12,6 +12,7 @@ mod needs;
 mod process;
 mod refusals;
 mod servers;
+mod soak;
 mod tally;
 mod test;
 mod tidy;
@@ -24,7 +25,8 @@ cargo xtask TASK
 
   test [--only STEP,…]     everything: Rust tests, real SDKs, hostile requests, kill -9, cases, short benchmarks,
                            the doctor in WebAssembly, every fuzz target for 20 s
-                           (steps: rust, build, http, sdk, snippets, run, clients, portal, kill, cases, bench, wasm, fuzz)
+                           (steps: rust, build, http, sdk, snippets, run, clients, credentials, portal, kill, cases,
+                           bench, soak, wasm, fuzz)
   ci                       format, clippy, cargo deny, documentation, tidy, then test
   tidy                     rules of this repository that no compiler checks
   clients [--bless]        docs/clients.md against what the matrix of clients reported; --bless writes it
@@ -36,6 +38,8 @@ cargo xtask TASK
   bench token [--short]    tokens per CPU-second of the service
   bench portal [--short]   time of every page over 100,000 applications and 1,000,000 log rows
   bench doctor [--short]   how long a diagnosis takes, in process and as a command
+  bench client [--short]   a cached token, and an assertion beside its RSA operation
+  soak [--seconds N]       200 tasks for 600 s: restarts, rotations, failing answers
   wasm [--test]            the doctor for browsers: module and page; --test compares it with the native program (Node)
 ";
 
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
         "clients" => clients::run(rest),
         "fuzz" => fuzz::run(rest),
         "bench" => bench::run(rest),
+        "soak" => soak::run(rest),
         "wasm" => wasm::run(rest),
         "--help" | "-h" | "help" => {
             print!("{USAGE}");

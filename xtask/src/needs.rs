@@ -18,6 +18,13 @@ const NODE: u32 = 20;
 /// The browser of the portal's tests, as Debian installs it.
 const CHROMIUM: &str = "/usr/bin/chromium";
 
+/// Where Debian's packages put SoftHSM's PKCS#11 module.
+const SOFTHSM: [&str; 3] = [
+    "/usr/lib/softhsm/libsofthsm2.so",
+    "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+    "/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so",
+];
+
 /// Programs and folders the suites are run with.
 pub struct Tools {
     /// The Python of the pinned environment.
@@ -242,6 +249,21 @@ pub fn node() -> Result<PathBuf> {
         "node is {}, the pinned packages need {NODE} or later, and npm carries none for this machine: install Node {NODE} or later",
         version.map_or("missing".to_owned(), |version| version.to_string())
     )
+}
+
+/// What the credentials' suite needs: SoftHSM's module, and the folder with an authorization server.
+pub fn credentials() -> Result<(PathBuf, PathBuf)> {
+    let found = || SOFTHSM.into_iter().map(PathBuf::from).find(|path| path.exists());
+    let mut missing = Vec::new();
+    if found().is_none() || process::output("softhsm2-util", &["--version"]).is_none() {
+        missing.push("softhsm2");
+    }
+    if !Path::new("/usr/bin/pkcs11-tool").exists() {
+        missing.push("opensc");
+    }
+    debian_packages(&missing)?;
+    let module = found().context("softhsm2 is installed, but its module is nowhere")?;
+    Ok((module, npm_install("oidc-provider", "e2e/credentials")?))
 }
 
 /// The folder that holds what drives the browser.

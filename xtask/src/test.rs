@@ -14,8 +14,23 @@ use crate::tally::{Count, Runner, Tally};
 use crate::{clients, process};
 
 /// Steps in order. A step may be asked for by name; `build` comes before all that run the binary.
-const STEPS: [&str; 13] =
-    ["rust", "build", "http", "sdk", "snippets", "run", "clients", "portal", "kill", "cases", "bench", "wasm", "fuzz"];
+const STEPS: [&str; 15] = [
+    "rust",
+    "build",
+    "http",
+    "sdk",
+    "snippets",
+    "run",
+    "clients",
+    "credentials",
+    "portal",
+    "kill",
+    "cases",
+    "bench",
+    "soak",
+    "wasm",
+    "fuzz",
+];
 
 /// Runs the steps that the arguments name, all without arguments.
 ///
@@ -63,14 +78,25 @@ pub fn run(arguments: &[String]) -> Result<()> {
                 suite(&mut tally, "portal over a filled store", Runner::Status, in_portal(&mut pages, &tools));
             }
             "clients" => clients(&mut tally, &tools),
+            "credentials" => {
+                let (module, modules) = match needs::credentials() {
+                    Ok(found) => found,
+                    Err(error) => {
+                        tally.fault("every kind of credential", &format!("{error:#}"));
+                        continue;
+                    }
+                };
+                let mut command = pytest(&tools, &["credentials"]);
+                command.env("NODE", &tools.node).env("OIDC_MODULES_FOLDER", &modules).env("SOFTHSM_MODULE", &module);
+                suite(&mut tally, "every kind of credential", Runner::Pytest, &mut command);
+            }
+            "soak" => suite(&mut tally, "soak", Runner::Status, &mut itself(&["soak", "--seconds", "60"])?),
             "kill" => suite(&mut tally, "kill -9", Runner::Pytest, &mut pytest(&tools, &["kill"])),
             "cases" => cases(&mut tally, &tools),
             "bench" => {
-                let short = [["bench", "token", "--short"], ["bench", "doctor", "--short"]];
-                for (name, arguments) in
-                    ["short benchmark of tokens", "short benchmark of the doctor"].iter().zip(short)
-                {
-                    suite(&mut tally, name, Runner::Status, &mut itself(&arguments)?);
+                for (name, what) in [("tokens", "token"), ("the doctor", "doctor"), ("the client", "client")] {
+                    let name = format!("short benchmark of {name}");
+                    suite(&mut tally, &name, Runner::Status, &mut itself(&["bench", what, "--short"])?);
                 }
             }
             "wasm" => suite(&mut tally, "the doctor in WebAssembly", Runner::Node, &mut itself(&["wasm", "--test"])?),

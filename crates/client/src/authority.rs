@@ -125,6 +125,83 @@ impl Authority {
     }
 }
 
+/// A server known by its issuer alone: the token endpoint is in its metadata (OpenID Connect Discovery §4, RFC 8414 §3), which the
+/// client fetches once a day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issuer {
+    issuer: String,
+    metadata: Url,
+    audience: Option<String>,
+}
+
+impl Issuer {
+    /// The issuer's URL, as its metadata states it. `audience` is `aud` of an assertion, by default the token endpoint.
+    ///
+    /// # Errors
+    /// [`AuthorityError`]
+    pub fn new(issuer: &str, audience: Option<&str>) -> Result<Self, AuthorityError> {
+        let bare = issuer.trim_end_matches('/');
+        checked(bare)?;
+        let metadata = checked(&format!("{bare}/.well-known/openid-configuration"))?;
+        Ok(Self { issuer: bare.to_owned(), metadata, audience: audience.map(str::to_owned) })
+    }
+
+    /// Where its metadata is.
+    pub fn metadata_url(&self) -> &Url {
+        &self.metadata
+    }
+
+    /// The authority that these metadata describe.
+    pub(crate) fn authority(&self, metadata: &serde_json::Value) -> Result<Authority, String> {
+        let text = |name: &str| metadata.get(name).and_then(serde_json::Value::as_str);
+        let issuer = text("issuer").ok_or("its metadata have no `issuer`")?;
+        if issuer.trim_end_matches('/') != self.issuer {
+            return Err(format!("its metadata are those of the issuer '{issuer}', expected '{}'", self.issuer));
+        }
+        let endpoint = text("token_endpoint").ok_or("its metadata have no `token_endpoint`")?;
+        Authority::token_url(endpoint, self.audience.as_deref()).map_err(|e| format!("token_endpoint {e}"))
+    }
+}
+
+/// Where tokens come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuthorizationServer {
+    /// The token endpoint is known.
+    Authority(Authority),
+    /// The token endpoint is in the issuer's metadata.
+    Issuer(Issuer),
+}
+
+impl From<Authority> for AuthorizationServer {
+    fn from(authority: Authority) -> Self {
+        Self::Authority(authority)
+    }
+}
+
+impl From<Issuer> for AuthorizationServer {
+    fn from(issuer: Issuer) -> Self {
+        Self::Issuer(issuer)
+    }
+}
+
+impl AuthorizationServer {
+    /// Whether it is this machine.
+    pub fn is_loopback(&self) -> bool {
+        match self {
+            Self::Authority(authority) => authority.is_loopback(),
+            Self::Issuer(issuer) => is_loopback(&issuer.metadata),
+        }
+    }
+
+    /// A URL to name it by.
+    pub fn url(&self) -> &Url {
+        match self {
+            Self::Authority(authority) => authority.token_endpoint(),
+            Self::Issuer(issuer) => &issuer.metadata,
+        }
+    }
+}
+
 fn checked(text: &str) -> Result<Url, AuthorityError> {
     let not_a_url = || AuthorityError::NotAUrl(text.to_owned());
     let url = Url::parse(text).map_err(|_| not_a_url())?;
@@ -158,6 +235,24 @@ mod tests {
             assert!(a.is_loopback());
         }
         assert!(!Authority::public("contoso.example").unwrap().is_loopback());
+    }
+
+    #[test]
+    fn metadata_must_be_the_issuers_own() {
+        let issuer = Issuer::new("https://id.example/realm/", Some("https://id.example/realm")).unwrap();
+        assert_eq!(issuer.metadata_url().as_str(), "https://id.example/realm/.well-known/openid-configuration");
+        let read = |json: &str| issuer.authority(&serde_json::from_str(json).unwrap());
+        let good =
+            read(r#"{"issuer":"https://id.example/realm","token_endpoint":"https://id.example/token"}"#).unwrap();
+        assert_eq!(good.token_endpoint().as_str(), "https://id.example/token");
+        assert_eq!(good.audience(), "https://id.example/realm");
+        let other =
+            read(r#"{"issuer":"https://evil.example","token_endpoint":"https://id.example/token"}"#).unwrap_err();
+        assert!(other.contains("https://evil.example") && other.contains("https://id.example/realm"), "{other}");
+        let plain = read(r#"{"issuer":"https://id.example/realm","token_endpoint":"http://id.example/token"}"#);
+        assert!(plain.unwrap_err().contains("not https"));
+        assert!(read(r#"{"issuer":"https://id.example/realm"}"#).unwrap_err().contains("token_endpoint"));
+        assert!(matches!(Issuer::new("http://id.example", None), Err(AuthorityError::Plain(_))));
     }
 
     #[test]

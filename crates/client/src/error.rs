@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use countersign_core::UnixTime;
+use countersign_core::x509::certificate::Certificate;
 use secrecy::SecretString;
 
 use crate::credential::CredentialError;
@@ -38,6 +39,14 @@ pub enum ClientError {
         why: &'static str,
         /// `Retry-After`.
         retry_after: Option<Duration>,
+    },
+    /// The server's metadata cannot be used (OpenID Connect Discovery §4.3).
+    #[error("{url}: {why}")]
+    Metadata {
+        /// Where.
+        url: String,
+        /// The rule it breaks.
+        why: String,
     },
     /// The credential cannot be used.
     #[error(transparent)]
@@ -76,6 +85,14 @@ pub struct Sent {
     pub assertion: Option<SecretString>,
     /// When it was sent.
     pub at: UnixTime,
+    /// The client.
+    pub client_id: String,
+    /// The token endpoint.
+    pub endpoint: String,
+    /// Whether it is one of Entra's form, as far as the caller said.
+    pub is_entra: bool,
+    /// The certificate that signed the assertion.
+    pub certificate: Option<Certificate>,
 }
 
 impl std::fmt::Display for Refusal {
@@ -91,7 +108,9 @@ impl ClientError {
             Self::Refused(refusal) => is_transient(refusal.status),
             Self::NotATokenResponse { status, .. } => is_transient(*status),
             Self::Transport(TransportError::Unreachable { .. }) | Self::TimedOut { .. } => true,
-            Self::Transport(TransportError::CaFile { .. } | TransportError::SetUp(_)) | Self::Credential(_) => false,
+            Self::Credential(error) => error.is_transient(),
+            Self::Transport(TransportError::CaFile { .. } | TransportError::Proxy(_) | TransportError::SetUp(_))
+            | Self::Metadata { .. } => false,
         }
     }
 
@@ -100,10 +119,29 @@ impl ClientError {
         match self {
             Self::Refused(refusal) => refusal.retry_after,
             Self::NotATokenResponse { retry_after, .. } => *retry_after,
-            Self::Transport(_) | Self::TimedOut { .. } | Self::Credential(_) => None,
+            Self::Transport(_) | Self::TimedOut { .. } | Self::Metadata { .. } | Self::Credential(_) => None,
         }
     }
 }
+
+impl Refusal {
+    /// The first AADSTS number, the one that counts.
+    pub fn code(&self) -> Option<u32> {
+        self.codes.first().copied()
+    }
+
+    /// Whether the server does not know the certificate, which a certificate just registered may change: AADSTS700027, elsewhere
+    /// the general `invalid_client`.
+    pub(crate) fn certificate_unknown(&self) -> bool {
+        match self.code() {
+            Some(code) => code == CERTIFICATE_UNKNOWN,
+            None => self.error == "invalid_client",
+        }
+    }
+}
+
+/// "The certificate with identifier used to sign the client assertion is not registered on application."
+const CERTIFICATE_UNKNOWN: u32 = 700_027;
 
 fn is_transient(status: u16) -> bool {
     status == 429 || status >= 500

@@ -5,13 +5,15 @@
 use std::time::Duration;
 
 use countersign_core::{UnixTime, entra};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use crate::error::{Refusal, Sent};
 
 /// A token is asked for anew this long before it ends, as Microsoft's libraries do.
 const AHEAD: i64 = 300;
+/// A token is not handed out in its last seconds: the request it is for must still arrive.
+const MARGIN: i64 = 30;
 /// Longest lifetime believed.
 const LONGEST: i64 = 366 * 86_400;
 
@@ -22,9 +24,11 @@ pub struct Token {
     pub access_token: SecretString,
     /// `token_type`, `Bearer` as a rule.
     pub token_type: String,
+    /// When it was asked for.
+    pub issued_on: UnixTime,
     /// When it ends.
     pub expires_on: UnixTime,
-    /// From when on a fresh one is asked for: `refresh_in`, else five minutes before it ends.
+    /// From when on a fresh one is asked for: `refresh_in`, else five minutes before it ends (a quarter of a short life).
     pub refresh_on: UnixTime,
     /// `scope`, where the server names it.
     pub scope: Option<String>,
@@ -40,13 +44,39 @@ impl Token {
         let lifetime = seconds(&json, "expires_in").unwrap_or(0);
         let expires_on = asked.plus_secs(lifetime);
         let refresh = seconds(&json, "refresh_in").filter(|r| *r < lifetime);
+        let ahead = AHEAD.min(lifetime / 4);
         Ok(Self {
             access_token: SecretString::from(access_token),
             token_type: text(&json, "token_type").unwrap_or_else(|| "Bearer".to_owned()),
+            issued_on: asked,
             expires_on,
-            refresh_on: refresh.map_or_else(|| expires_on.plus_secs(-AHEAD), |r| asked.plus_secs(r)),
+            refresh_on: refresh.map_or_else(|| expires_on.plus_secs(-ahead), |r| asked.plus_secs(r)),
             scope: text(&json, "scope"),
         })
+    }
+
+    /// A token that somebody else got; when it ends is not known here.
+    pub(crate) fn given(access_token: SecretString) -> Self {
+        let far = UnixTime::from_secs(i64::from(u32::MAX));
+        Self {
+            access_token,
+            token_type: "Bearer".to_owned(),
+            issued_on: UnixTime::EPOCH,
+            expires_on: far,
+            refresh_on: far,
+            scope: None,
+        }
+    }
+
+    /// Whether it can be used for a request that is made now: not in its last 30 seconds, or tenth of a short life.
+    pub fn is_good(&self, now: UnixTime) -> bool {
+        let margin = MARGIN.min(self.expires_on.secs_since(self.issued_on) / 10);
+        now < self.expires_on.plus_secs(-margin)
+    }
+
+    /// The value of an `Authorization` header.
+    pub fn authorization(&self) -> SecretString {
+        SecretString::from(format!("{} {}", self.token_type, self.access_token.expose_secret()))
     }
 }
 
@@ -106,7 +136,11 @@ mod tests {
             assert_eq!(token.expires_on, at.plus_secs(3_599));
             assert_eq!(token.refresh_on, at.plus_secs(3_299));
             assert_eq!(token.token_type, "Bearer");
+            assert!(token.is_good(at.plus_secs(3_568)) && !token.is_good(at.plus_secs(3_569)));
         }
+        let short = Token::read(br#"{"access_token":"t","expires_in":20}"#, at).unwrap();
+        assert_eq!(short.refresh_on, at.plus_secs(15));
+        assert!(short.is_good(at.plus_secs(17)) && !short.is_good(at.plus_secs(18)));
         let early = Token::read(br#"{"access_token":"t","expires_in":86399,"refresh_in":43199}"#, at).unwrap();
         assert_eq!(early.refresh_on, at.plus_secs(43_199));
     }

@@ -3,25 +3,30 @@
 //! The public face of this crate. It prints no secret; what a refused request sent stands in the refusal, behind a type that
 //! does not print.
 
-use std::collections::HashMap;
+mod ask;
+
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use countersign_core::UnixTime;
-use secrecy::ExposeSecret as _;
+use tokio::time::Instant;
 
-use crate::authority::Authority;
+use self::ask::{Asker, again_after};
+use crate::authority::{Authority, AuthorizationServer};
+use crate::cache::{Failure, Flight, Refresh, Slot, Slots};
+use crate::challenge;
 use crate::credential::Credential;
-use crate::error::{ClientError, Refusal, Sent};
+use crate::disk::{self, DiskCache};
+use crate::error::ClientError;
 use crate::response::Token;
-use crate::transport::{Form, Https, Transport, TransportOptions};
+use crate::transport::{Https, Transport, TransportOptions};
 
-/// Requests for one token, the first included.
-const ATTEMPTS: u32 = 4;
-/// A refused refresh is not tried again for so long while the old token still serves.
-const REFRESH_PAUSE: i64 = 30;
+/// Seconds that a failed refresh is not tried again for while the old token still serves, and up to as many again by chance. Less
+/// where the token ends before.
+const REFRESH_PAUSE: u32 = 30;
 
-/// Gets tokens for one client at one authority. Cheap to clone; clones share the cache.
+/// Gets tokens for one client at one authorization server. Cheap to clone; clones share the cache.
 #[derive(Clone, Debug)]
 pub struct TokenClient {
     inner: Arc<Inner>,
@@ -34,35 +39,33 @@ pub struct TokenClientOptions {
     pub transport: TransportOptions,
     /// Longest time for a whole call, retries and waiting for others included.
     pub deadline: Duration,
+    /// Keep tokens between runs in this encrypted file.
+    pub disk_cache: Option<DiskCache>,
+    /// Tell Entra ID that this program reacts to claims challenges (client capability `cp1`): tokens then live longer and can be
+    /// revoked at once. Set it only when [`ClaimsChallenge`](crate::ClaimsChallenge) is acted upon.
+    pub handles_claims_challenges: bool,
 }
 
 impl Default for TokenClientOptions {
     fn default() -> Self {
-        Self { transport: TransportOptions::default(), deadline: Duration::from_secs(30) }
+        Self {
+            transport: TransportOptions::default(),
+            deadline: Duration::from_secs(30),
+            disk_cache: None,
+            handles_claims_challenges: false,
+        }
     }
 }
 
 #[derive(Debug)]
 struct Inner {
-    transport: Box<dyn Transport>,
-    authority: Authority,
-    client_id: String,
-    credential: Credential,
+    asker: Asker,
     deadline: Duration,
-    slots: Mutex<HashMap<Key, Slot>>,
-}
-
-/// What one cached token is for, within a client: `scope`, and `claims` of a challenge.
-type Key = (String, Option<String>);
-type Slot = Arc<tokio::sync::Mutex<Cached>>;
-
-/// The state of one token. Its lock is held while the authority is asked, so that there is one request at a time.
-#[derive(Debug, Default)]
-struct Cached {
-    token: Option<Token>,
-    /// The latest failure and when it was known: whoever began to wait before shares it instead of asking again.
-    failure: Option<(Instant, ClientError)>,
-    refresh_not_before: UnixTime,
+    disk_cache: Option<DiskCache>,
+    handles_claims_challenges: bool,
+    slots: Slots,
+    /// The server asked for a pause from this client, whatever the token.
+    throttled: Mutex<Option<(Instant, ClientError)>>,
 }
 
 impl TokenClient {
@@ -71,11 +74,11 @@ impl TokenClient {
     /// # Errors
     /// [`ClientError::Transport`]
     pub fn new(
-        authority: Authority,
+        server: impl Into<AuthorizationServer>,
         client_id: impl Into<String>,
         credential: Credential,
     ) -> Result<Self, ClientError> {
-        Self::with_options(authority, client_id, credential, &TokenClientOptions::default())
+        Self::with_options(server, client_id, credential, &TokenClientOptions::default())
     }
 
     /// A client with these options.
@@ -83,115 +86,218 @@ impl TokenClient {
     /// # Errors
     /// [`ClientError::Transport`]
     pub fn with_options(
-        authority: Authority,
+        server: impl Into<AuthorizationServer>,
         client_id: impl Into<String>,
         credential: Credential,
         options: &TokenClientOptions,
     ) -> Result<Self, ClientError> {
+        let server = server.into();
         let mut transport = options.transport.clone();
         // No proxy leads to this machine's own loopback addresses.
-        transport.direct |= authority.is_loopback();
+        transport.direct |= server.is_loopback();
         let transport = Box::new(Https::new(&transport)?);
-        Ok(Self::with_transport(authority, client_id, credential, transport, options.deadline))
+        Ok(Self::over(server, client_id, credential, transport, options))
     }
 
     /// A client over a transport of one's own.
     pub fn with_transport(
-        authority: Authority,
+        server: impl Into<AuthorizationServer>,
         client_id: impl Into<String>,
         credential: Credential,
         transport: Box<dyn Transport>,
         deadline: Duration,
     ) -> Self {
-        let (client_id, slots) = (client_id.into(), Mutex::default());
-        Self { inner: Arc::new(Inner { transport, authority, client_id, credential, deadline, slots }) }
+        let options = TokenClientOptions { deadline, ..TokenClientOptions::default() };
+        Self::over(server.into(), client_id, credential, transport, &options)
+    }
+
+    fn over(
+        server: AuthorizationServer,
+        client_id: impl Into<String>,
+        credential: Credential,
+        transport: Box<dyn Transport>,
+        options: &TokenClientOptions,
+    ) -> Self {
+        let asker = Asker::new(server, client_id.into(), credential, transport);
+        let inner = Inner {
+            asker,
+            deadline: options.deadline,
+            disk_cache: options.disk_cache.clone(),
+            handles_claims_challenges: options.handles_claims_challenges,
+            slots: Slots::default(),
+            throttled: Mutex::default(),
+        };
+        Self { inner: Arc::new(inner) }
     }
 
     /// A token for this scope, from the cache while it is good.
     ///
     /// # Errors
     /// [`ClientError`]
-    pub async fn token(&self, scope: &str) -> Result<Token, ClientError> {
+    pub async fn token(&self, scope: &str) -> Result<Arc<Token>, ClientError> {
         self.token_with_claims(scope, None).await
     }
 
-    /// A token for this scope that satisfies a claims challenge (the `claims` of a refusal or of a `WWW-Authenticate`).
+    /// A token for this scope that satisfies a claims challenge (the `claims` of a refusal or of a `WWW-Authenticate`, see
+    /// [`ClaimsChallenge`](crate::ClaimsChallenge)). It takes the place of the one that was challenged.
     ///
     /// # Errors
     /// [`ClientError`]
-    pub async fn token_with_claims(&self, scope: &str, claims: Option<&str>) -> Result<Token, ClientError> {
-        let began = Instant::now();
-        let slot = {
-            let mut slots = self.inner.slots.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(slots.entry((scope.to_owned(), claims.map(str::to_owned))).or_default())
-        };
-        // Held while asking: whoever wants the same token waits for the one request in flight.
-        let Ok(mut cached) = tokio::time::timeout(self.inner.deadline, slot.lock()).await else {
-            return Err(self.inner.timed_out());
-        };
-        let now = now();
-        let usable = cached.token.clone().filter(|t| now < t.expires_on);
-        if let Some(token) = &usable
-            && (now < token.refresh_on || now < cached.refresh_not_before)
-        {
-            return Ok(token.clone());
-        }
-        if let Some((known, failure)) = &cached.failure
-            && *known >= began
-            && usable.is_none()
-        {
-            return Err(failure.clone());
-        }
-        match (self.inner.ask(scope, claims, began).await, usable) {
-            (Ok(token), _) => {
-                cached.token = Some(token.clone());
-                cached.failure = None;
-                Ok(token)
-            }
-            // The old token still serves while the authority is out of reach.
-            (Err(error), Some(token)) if error.is_transient() => {
-                tracing::warn!(%error, "the token could not be refreshed yet; the old one is still good");
-                cached.refresh_not_before = now.plus_secs(REFRESH_PAUSE);
-                Ok(token)
-            }
-            (Err(error), _) => {
-                cached.token = None;
-                cached.failure = Some((Instant::now(), error.clone()));
-                Err(error)
-            }
+    pub async fn token_with_claims(&self, scope: &str, claims: Option<&str>) -> Result<Arc<Token>, ClientError> {
+        match self.cached(scope, claims) {
+            Some(token) => Ok(token),
+            None => self.inner.wait_for(scope, claims).await,
         }
     }
 
-    /// Where tokens come from.
-    pub fn authority(&self) -> &Authority {
-        &self.inner.authority
+    /// The token that is in memory and good, without waiting. Within a tokio runtime it also starts a refresh when one is due.
+    pub fn cached(&self, scope: &str, claims: Option<&str>) -> Option<Arc<Token>> {
+        let now = now();
+        let (token, refresh) = self.inner.slots.with(scope, claims, |slot| {
+            let token = slot.good(now)?;
+            let refresh = if now < token.refresh_on { None } else { slot.begin_refresh(now) };
+            Some((token, refresh))
+        })?;
+        if let Some(refresh) = refresh {
+            self.refresh_in_background(refresh, scope, claims);
+        }
+        Some(token)
+    }
+
+    fn refresh_in_background(&self, refresh: Refresh, scope: &str, claims: Option<&str>) {
+        // Outside a runtime nobody could wait for it; the token is asked for when it has ended.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let (inner, scope, claims) = (Arc::clone(&self.inner), scope.to_owned(), claims.map(str::to_owned));
+        runtime.spawn(async move { inner.refresh(&refresh, &scope, claims.as_deref()).await });
+    }
+
+    /// The authority, unless the server is known by its issuer only.
+    pub fn authority(&self) -> Option<&Authority> {
+        match &self.inner.asker.server {
+            AuthorizationServer::Authority(authority) => Some(authority),
+            AuthorizationServer::Issuer(_) => None,
+        }
     }
 
     /// Whose tokens they are.
     pub fn client_id(&self) -> &str {
-        &self.inner.client_id
+        &self.inner.asker.client_id
     }
 }
 
 impl Inner {
     fn timed_out(&self) -> ClientError {
-        ClientError::TimedOut { url: self.authority.token_endpoint().to_string(), limit: self.deadline }
+        ClientError::TimedOut { url: self.asker.server.url().to_string(), limit: self.deadline }
     }
 
-    /// Asks, and again where that can help, until the deadline.
-    async fn ask(&self, scope: &str, claims: Option<&str>, began: Instant) -> Result<Token, ClientError> {
+    /// No good token is at hand: wait for whoever asks for it, or ask.
+    async fn wait_for(&self, scope: &str, claims: Option<&str>) -> Result<Arc<Token>, ClientError> {
+        let began = Instant::now();
+        let slot = self.slots.slot(scope, claims);
+        let failures = slot.failures.load(Ordering::Acquire);
+        let Ok(mut flight) = tokio::time::timeout(self.deadline, slot.flight.lock()).await else {
+            return Err(self.timed_out());
+        };
+        if let Some(token) = slot.good(now()) {
+            return Ok(token);
+        }
+        if let Some(failure) = &flight.failure
+            && slot.failures.load(Ordering::Acquire) != failures
+        {
+            return Err(failure.error.clone());
+        }
+        if let Some(token) = self.from_disk(scope, claims).await {
+            slot.set(Arc::clone(&token));
+            return Ok(token);
+        }
+        // After an outage the first request waits its turn, and everybody else for it: no storm.
+        if let Some(failure) = &flight.failure
+            && let wait = failure.again.saturating_duration_since(Instant::now())
+            && !wait.is_zero()
+        {
+            if began.elapsed() + wait >= self.deadline {
+                return Err(failure.error.clone());
+            }
+            tokio::time::sleep(wait).await;
+        }
+        self.ask(&slot, &mut flight, scope, claims, began).await
+    }
+
+    async fn refresh(&self, refresh: &Refresh, scope: &str, claims: Option<&str>) {
+        let slot = refresh.slot();
+        let mut flight = slot.flight.lock().await;
+        if slot.token().is_some_and(|token| now() < token.refresh_on) {
+            return;
+        }
+        if let Err(error) = self.ask(slot, &mut flight, scope, claims, Instant::now()).await {
+            let left = slot.token().map_or(0, |token| token.expires_on.secs_since(now()));
+            let most = u32::try_from(left / 4).unwrap_or_default().clamp(1, REFRESH_PAUSE);
+            let asked = error.retry_after().map_or(0, |wait| i64::try_from(wait.as_secs()).unwrap_or(i64::MAX));
+            let pause = i64::from(most + ask::chance(most)).max(asked);
+            tracing::warn!(%error, retry_in_s = pause, "the token could not be refreshed yet; the old one serves until it ends");
+            slot.pause_refresh(now().plus_secs(pause));
+        }
+    }
+
+    /// Asks until there is a token, no hope, or the deadline; keeps what came of it.
+    async fn ask(
+        &self,
+        slot: &Slot,
+        flight: &mut Flight,
+        scope: &str,
+        claims: Option<&str>,
+        began: Instant,
+    ) -> Result<Arc<Token>, ClientError> {
+        let sent_claims = if self.handles_claims_challenges {
+            Some(challenge::with_capability(claims))
+        } else {
+            claims.map(str::to_owned)
+        };
+        match self.ask_patiently(scope, sent_claims.as_deref(), began).await {
+            Ok(token) => {
+                let token = Arc::new(token);
+                slot.set(Arc::clone(&token));
+                flight.failure = None;
+                if claims.is_some() {
+                    // The token that was challenged is of no use any more.
+                    self.slots.slot(scope, None).set(Arc::clone(&token));
+                    self.to_disk(scope, None, &token).await;
+                }
+                self.to_disk(scope, claims, &token).await;
+                Ok(token)
+            }
+            Err(error) => {
+                slot.failures.fetch_add(1, Ordering::AcqRel);
+                let now = Instant::now();
+                let count = flight.failure.as_ref().map_or(0, |f| f.count).saturating_add(1);
+                let again = if error.is_transient() { now + again_after(count, error.retry_after()) } else { now };
+                flight.failure = Some(Failure { error: error.clone(), again, count });
+                Err(error)
+            }
+        }
+    }
+
+    async fn ask_patiently(&self, scope: &str, claims: Option<&str>, began: Instant) -> Result<Token, ClientError> {
         let mut attempt = 1;
         loop {
+            self.let_throttle_pass(began).await?;
             let left = self.deadline.checked_sub(began.elapsed()).ok_or_else(|| self.timed_out())?;
-            let outcome =
-                tokio::time::timeout(left, self.ask_once(scope, claims)).await.map_err(|_| self.timed_out())?;
-            let pause = match &outcome {
-                Err(error) if error.is_transient() => error.retry_after().unwrap_or_else(|| back_off(attempt)),
-                _ => return outcome,
+            let asked = tokio::time::timeout(left, self.asker.ask(scope, claims)).await;
+            let error = match asked.map_err(|_| self.timed_out())? {
+                Ok(token) => return Ok(token),
+                Err(error) => error,
             };
+            if !error.is_transient() {
+                return Err(error);
+            }
+            if let Some(wait) = error.retry_after() {
+                let mut throttled = self.throttled.lock().unwrap_or_else(PoisonError::into_inner);
+                *throttled = Some((Instant::now() + wait, error.clone()));
+            }
+            let pause = error.retry_after().unwrap_or_default().max(ask::back_off(attempt));
             // A pause that outlasts the deadline helps nobody: the caller gets the reason instead.
-            if attempt == ATTEMPTS || began.elapsed() + pause >= self.deadline {
-                return outcome;
+            if attempt == ask::ATTEMPTS || began.elapsed() + pause >= self.deadline {
+                return Err(error);
             }
             tracing::debug!(attempt, pause_ms = pause.as_millis(), "asking for the token again");
             tokio::time::sleep(pause).await;
@@ -199,41 +305,39 @@ impl Inner {
         }
     }
 
-    async fn ask_once(&self, scope: &str, claims: Option<&str>) -> Result<Token, ClientError> {
-        let url = self.authority.token_endpoint();
-        let at = now();
-        let proof = self.credential.parameters(&self.client_id, self.authority.audience(), at)?;
-        let mut form =
-            vec![("grant_type", "client_credentials"), ("client_id", self.client_id.as_str()), ("scope", scope)];
-        form.extend(claims.map(|c| ("claims", c)));
-        form.extend(proof.iter().map(|(name, value)| (*name, value.expose_secret())));
-        let request_id = uuid::Uuid::new_v4().to_string();
-        let answer = self.transport.post(url, Form { parameters: &form, request_id: &request_id }).await?;
-        let failed = |why| ClientError::NotATokenResponse {
-            url: url.to_string(),
-            status: answer.status,
-            why,
-            retry_after: answer.retry_after,
-        };
-        if answer.status == 200 {
-            return Token::read(&answer.body, at).map_err(failed);
+    /// Waits as long as the server asked this client to, if the deadline allows.
+    async fn let_throttle_pass(&self, began: Instant) -> Result<(), ClientError> {
+        let throttled = self.throttled.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some((until, error)) = throttled else { return Ok(()) };
+        let wait = until.saturating_duration_since(Instant::now());
+        if began.elapsed() + wait >= self.deadline {
+            return Err(error);
         }
-        let assertion = proof.iter().find(|(name, _)| *name == "client_assertion").map(|(_, v)| v.clone());
-        match Refusal::read(&answer.body, answer.status, answer.retry_after, Sent { assertion, at }) {
-            Some(refusal) => Err(ClientError::Refused(Box::new(refusal))),
-            None => Err(failed("the body is no JSON with an `error`")),
+        tokio::time::sleep(wait).await;
+        Ok(())
+    }
+
+    async fn from_disk(&self, scope: &str, claims: Option<&str>) -> Option<Arc<Token>> {
+        let cache = self.disk_cache.clone()?;
+        let id = self.disk_id(scope, claims);
+        let read = tokio::task::spawn_blocking(move || cache.load(&id, now())).await;
+        read.ok().flatten().map(Arc::new)
+    }
+
+    async fn to_disk(&self, scope: &str, claims: Option<&str>, token: &Arc<Token>) {
+        let Some(cache) = self.disk_cache.clone() else { return };
+        let (id, token) = (self.disk_id(scope, claims), Arc::clone(token));
+        if tokio::task::spawn_blocking(move || cache.store(&id, &token, now())).await.is_err() {
+            tracing::warn!("writing the token cache was interrupted");
         }
+    }
+
+    fn disk_id(&self, scope: &str, claims: Option<&str>) -> String {
+        disk::token_id(self.asker.server.url().as_str(), &self.asker.client_id, scope, claims)
     }
 }
 
-/// Half a second, doubled each time, and up to as much again by chance, so that many clients do not come back at once.
-fn back_off(attempt: u32) -> Duration {
-    let base = 250_u64 << attempt.min(7);
-    let chance = u64::from(uuid::Uuid::new_v4().as_bytes()[0]);
-    Duration::from_millis(base + base * chance / 255)
-}
-
-fn now() -> UnixTime {
+pub(crate) fn now() -> UnixTime {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixTime::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use countersign_core::keyfile;
 use reqwest::Url;
@@ -21,6 +21,12 @@ pub trait Transport: Send + Sync + Debug {
     ///
     /// The answer's body must be bounded by the implementation.
     fn post<'a>(&'a self, url: &'a Url, form: Form<'a>) -> Answering<'a>;
+
+    /// Fetches `url`: a server's metadata. Needed for [`Issuer`](crate::Issuer) only.
+    fn get<'a>(&'a self, url: &'a Url) -> Answering<'a> {
+        let why = "this transport fetches nothing; name the token endpoint instead of the issuer".to_owned();
+        Box::pin(std::future::ready(Err(TransportError::Unreachable { url: url.to_string(), why })))
+    }
 }
 
 /// An answer to come.
@@ -53,8 +59,10 @@ pub struct TransportOptions {
     pub ca_files: Vec<PathBuf>,
     /// Longest time to connect; 10 s without one.
     pub connect_timeout: Option<Duration>,
-    /// Leave out proxies that the environment names.
+    /// Leave out proxies, those of the environment too.
     pub direct: bool,
+    /// Proxy for every request, instead of those that `HTTPS_PROXY` and its like name.
+    pub proxy: Option<String>,
 }
 
 /// Why a server cannot be reached.
@@ -68,6 +76,9 @@ pub enum TransportError {
         /// What is wrong.
         why: String,
     },
+    /// A proxy that is no URL.
+    #[error("'{0}' is no proxy; expected http://HOST:PORT or https://HOST:PORT")]
+    Proxy(String),
     /// No client could be made.
     #[error("the HTTPS client could not be set up: {0}")]
     SetUp(String),
@@ -115,23 +126,43 @@ impl Transport for Https {
                 .send()
                 .await
                 .map_err(failed)?;
-            let status = response.status().as_u16();
-            let retry_after = response
-                .headers()
-                .get(RETRY_AFTER)
-                .and_then(|v| v.to_str().ok()?.trim().parse().ok())
-                .map(|secs| Duration::from_secs(secs).min(MAX_RETRY_AFTER));
-            let mut body = Vec::new();
-            while let Some(chunk) = response.chunk().await.map_err(failed)? {
-                if body.len() + chunk.len() > MAX_ANSWER {
-                    let why = format!("it answered {status} with more than 256 KiB");
-                    return Err(TransportError::Unreachable { url: url.to_string(), why });
-                }
-                body.extend_from_slice(&chunk);
-            }
-            Ok(Answer { status, retry_after, body })
+            read(url, &mut response).await
         })
     }
+
+    fn get<'a>(&'a self, url: &'a Url) -> Answering<'a> {
+        Box::pin(async move {
+            let request = self.0.get(url.clone()).header("accept", "application/json");
+            let mut response = request.send().await.map_err(|e| unreachable(url.as_str(), &e))?;
+            read(url, &mut response).await
+        })
+    }
+}
+
+async fn read(url: &Url, response: &mut reqwest::Response) -> Result<Answer, TransportError> {
+    let status = response.status().as_u16();
+    let header = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok());
+    let retry_after = header.and_then(|text| wait_of(text, SystemTime::now()));
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|e| unreachable(url.as_str(), &e))? {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            let why = format!("it answered {status} with more than 256 KiB");
+            return Err(TransportError::Unreachable { url: url.to_string(), why });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, retry_after, body })
+}
+
+/// `Retry-After`: seconds, or a date (RFC 9110 §10.2.3).
+fn wait_of(text: &str, now: SystemTime) -> Option<Duration> {
+    let text = text.trim();
+    let wait = match text.parse() {
+        Ok(secs) => Duration::from_secs(secs),
+        // A date that has passed means: now.
+        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default(),
+    };
+    Some(wait.min(MAX_RETRY_AFTER))
 }
 
 /// A plain HTTPS client for these options, for calls other than token requests.
@@ -163,6 +194,11 @@ pub fn http_client(options: &TransportOptions) -> Result<reqwest::Client, Transp
         .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")));
     if options.direct {
         builder = builder.no_proxy();
+    } else if let Some(proxy) = &options.proxy {
+        let wrong = || TransportError::Proxy(without_password(proxy));
+        let is_http = Url::parse(proxy).is_ok_and(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
+        let proxy = reqwest::Proxy::all(proxy).ok().filter(|_| is_http).ok_or_else(wrong)?;
+        builder = builder.no_proxy().proxy(proxy);
     }
     builder.build().map_err(|e| TransportError::SetUp(e.to_string()))
 }
@@ -184,6 +220,17 @@ fn add_roots(path: &Path, roots: &mut RootCertStore) -> Result<(), TransportErro
     if found { Ok(()) } else { Err(failed(format!("no certificate in it; this is {}", file.describe()))) }
 }
 
+/// A proxy may stand with its user's password; what is said of it does not.
+fn without_password(proxy: &str) -> String {
+    match proxy.rsplit_once('@') {
+        Some((before, host)) => {
+            let scheme = before.split_once("://").map_or("", |(scheme, _)| scheme);
+            format!("{scheme}://…@{host}")
+        }
+        None => proxy.to_owned(),
+    }
+}
+
 /// The innermost cause of a failed request; an error of reqwest itself repeats the URL.
 pub fn unreachable(url: &str, error: &reqwest::Error) -> TransportError {
     let mut cause: &dyn std::error::Error = error;
@@ -197,6 +244,30 @@ pub fn unreachable(url: &str, error: &reqwest::Error) -> TransportError {
 mod tests {
     use super::*;
     use countersign_testkit::{Identity, Spec};
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = httpdate::parse_http_date("Tue, 24 Nov 2026 18:00:00 GMT").unwrap();
+        let wait = |text| wait_of(text, now);
+        assert_eq!(wait(" 7 "), Some(Duration::from_secs(7)));
+        assert_eq!(wait("Tue, 24 Nov 2026 18:01:30 GMT"), Some(Duration::from_secs(90)));
+        assert_eq!(wait("Tue, 24 Nov 2026 17:00:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(wait("999999"), Some(MAX_RETRY_AFTER));
+        assert_eq!(wait("soon"), None);
+        assert_eq!(wait("-1"), None);
+    }
+
+    #[test]
+    fn a_wrong_proxy_is_told_without_its_password() {
+        for wrong in ["nowhere", "ftp://me:s3cret@proxy:1"] {
+            let options = TransportOptions { proxy: Some(wrong.to_owned()), ..TransportOptions::default() };
+            let text = http_client(&options).unwrap_err().to_string();
+            assert!(text.contains("http://HOST:PORT") && !text.contains("s3cret"), "{text}");
+        }
+        let right =
+            TransportOptions { proxy: Some("http://proxy.example:3128".to_owned()), ..TransportOptions::default() };
+        assert!(http_client(&right).is_ok());
+    }
 
     #[test]
     fn a_ca_file_that_is_none_is_named_with_what_it_is() {

@@ -4,12 +4,14 @@
 //! those variables only.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use countersign_client::{
-    Authority, AuthorityError, CertificateCredential, Cloud, Credential, CredentialError, TokenClient,
-    TokenClientOptions, TransportOptions,
+    AssertionStyle, Authority, AuthorityError, AuthorizationServer, CertificateCredential, Cloud, Credential,
+    CredentialError, DiskCache, GivenToken, KeyVaultCredential, RotatingCertificate, TokenClient, TokenClientOptions,
+    TransportOptions, VaultCertificate,
 };
 use countersign_core::assertion::KeyIdentifier;
 use countersign_core::authority::is_guid;
@@ -38,6 +40,8 @@ pub struct CertificateArgs {
     /// File with the password of the key or PKCS#12, - for stdin [or AZURE_CLIENT_CERTIFICATE_PASSWORD]
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// Signature algorithm: PS256, RS256 (AD FS), … [default: PS256; ES… for an EC key]
     #[arg(long)]
     pub alg: Option<String>,
@@ -47,6 +51,34 @@ pub struct CertificateArgs {
     /// Send the certificate chain in x5c [or AZURE_CLIENT_SEND_CERTIFICATE_CHAIN]
     #[arg(long)]
     pub send_chain: bool,
+}
+
+/// Certificates that lie elsewhere than in a file of their own.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct StoreArgs {
+    /// Folder that a secret store rotates (Kubernetes secret, cert-manager, Key Vault CSI): the newest valid certificate with its key
+    #[arg(long, value_name = "DIR")]
+    cert_folder: Option<PathBuf>,
+    /// Key in a PKCS#11 token: 'pkcs11:token=NAME;object=LABEL?module-path=FILE'; its PIN by --password-file or pin-source
+    #[cfg(feature = "pkcs11")]
+    #[arg(long, value_name = "URI")]
+    pkcs11: Option<String>,
+    /// Certificate in Azure Key Vault, which signs: https://NAME.vault.azure.net/certificates/CERTIFICATE
+    #[arg(long, value_name = "URL", requires = "key_vault_token_file")]
+    key_vault: Option<String>,
+    /// File with an access token for the vault, - for stdin: from `az account get-access-token --resource https://vault.azure.net`
+    #[arg(long, value_name = "FILE")]
+    key_vault_token_file: Option<PathBuf>,
+}
+
+impl StoreArgs {
+    fn given(&self) -> usize {
+        #[cfg(feature = "pkcs11")]
+        let pkcs11 = self.pkcs11.is_some();
+        #[cfg(not(feature = "pkcs11"))]
+        let pkcs11 = false;
+        [self.cert_folder.is_some(), pkcs11, self.key_vault.is_some()].into_iter().filter(|g| *g).count()
+    }
 }
 
 /// Header member that names the certificate.
@@ -67,6 +99,104 @@ impl CertificateArgs {
         self.cert.is_some() || self.key.is_some()
     }
 
+    #[cfg(feature = "pkcs11")]
+    fn beside_token(&self) -> bool {
+        self.store.pkcs11.is_some() && self.key.is_none()
+    }
+
+    #[cfg(not(feature = "pkcs11"))]
+    fn beside_token(&self) -> bool {
+        false
+    }
+
+    fn style(&self) -> Result<AssertionStyle, Failure> {
+        let alg = match &self.alg {
+            None => None,
+            Some(name) => Some(Alg::from_name(name).ok_or_else(|| {
+                let names: Vec<_> = Alg::ALL.iter().map(|a| a.name()).collect();
+                Failure::new(Exit::Usage, format!("--alg '{name}': expected one of {}", names.join(", ")))
+            })?),
+        };
+        let key_identifier = match self.key_id {
+            KeyId::X5tS256 => KeyIdentifier::X5tS256,
+            KeyId::X5t => KeyIdentifier::X5t,
+            KeyId::Both => KeyIdentifier::Both,
+        };
+        let says_yes = |v: String| v == "1" || v.eq_ignore_ascii_case("true");
+        let sends_chain = self.send_chain || azure("AZURE_CLIENT_SEND_CERTIFICATE_CHAIN").is_some_and(says_yes);
+        Ok(AssertionStyle { alg, key_identifier, sends_chain })
+    }
+
+    /// What can go wrong with a credential, as this command's statuses say it.
+    fn failure(&self, error: CredentialError) -> Failure {
+        match (&error, &self.alg) {
+            (CredentialError::Alg { .. }, Some(name)) => Failure::new(Exit::Usage, format!("--alg {name}: {error}")),
+            (CredentialError::Pkcs11Uri { .. }, _) => Failure::new(Exit::Usage, format!("--pkcs11 {error}")),
+            _ if error.is_transient() => Failure::new(Exit::Unreachable, error),
+            _ => Failure::new(Exit::Unreadable, error),
+        }
+    }
+
+    /// A certificate by flags, where it lies elsewhere than in a file.
+    fn by_flag(&self) -> Result<Option<Credential>, Failure> {
+        if let Some(folder) = &self.store.cert_folder {
+            let password = self.password()?.map(|p| SecretString::from(p.as_str()));
+            let rotating = RotatingCertificate::folder(folder, password, self.style()?);
+            return Ok(Some(Credential::Rotating(rotating.map_err(|e| self.failure(e))?)));
+        }
+        #[cfg(feature = "pkcs11")]
+        if let Some(uri) = &self.store.pkcs11 {
+            let uri = countersign_client::Pkcs11Uri::parse(uri).map_err(|e| self.failure(e))?;
+            let pin = match (&self.password_file, uri.pin_file()) {
+                (Some(path), _) => Some(input::read_secret(path)?),
+                (None, Some(path)) => Some(input::read_secret(path)?),
+                (None, None) => None,
+            };
+            let (pin, style) = (pin.map(|p| SecretString::from(p.as_str())), self.style()?);
+            let credential = countersign_client::Pkcs11Key::credential(&uri, pin, self.certificate_beside()?)
+                .and_then(|c| c.with_style(style))
+                .map_err(|e| self.failure(e))?;
+            return Ok(Some(Credential::Certificate(credential)));
+        }
+        if let (Some(url), Some(token_file)) = (&self.store.key_vault, &self.store.key_vault_token_file) {
+            let place =
+                VaultCertificate::parse(url).map_err(|e| Failure::new(Exit::Usage, format!("--key-vault {e}")))?;
+            let token = input::read_secret(token_file)?;
+            // A vault is reached as the environment says; its CA is a public one.
+            let tokens = Arc::new(GivenToken::new(SecretString::from(token.trim())));
+            let vault = KeyVaultCredential::new(place, tokens, TransportOptions::default(), self.style()?);
+            return Ok(Some(Credential::KeyVault(vault)));
+        }
+        Ok(None)
+    }
+
+    /// The certificate of a key in a token, where a file holds it.
+    #[cfg(feature = "pkcs11")]
+    fn certificate_beside(&self) -> Result<Option<countersign_core::x509::certificate::Certificate>, Failure> {
+        let Some(path) = &self.cert else { return Ok(None) };
+        let file = countersign_core::keyfile::read(&input::read(path)?, None);
+        let leaf = file.leaf().cloned();
+        leaf.map(Some).ok_or_else(|| {
+            let message = format!("{}: no certificate in it; this is {}", path.display(), file.describe());
+            Failure::new(Exit::Unreadable, message)
+        })
+    }
+
+    fn password(&self) -> Result<Option<Zeroizing<String>>, Failure> {
+        Ok(match &self.password_file {
+            Some(path) => Some(input::read_secret(path)?),
+            None => azure("AZURE_CLIENT_CERTIFICATE_PASSWORD").map(Zeroizing::new),
+        })
+    }
+
+    /// A certificate from wherever flags or azure-identity's variable say.
+    pub fn anywhere(&self) -> Result<Option<Credential>, Failure> {
+        match self.by_flag()? {
+            Some(credential) => Ok(Some(credential)),
+            None => Ok(self.credential()?.map(Credential::Certificate)),
+        }
+    }
+
     /// The credential of these files, or of the one that azure-identity's variable names.
     pub fn credential(&self) -> Result<Option<CertificateCredential>, Failure> {
         let named = if self.is_given() { None } else { azure("AZURE_CLIENT_CERTIFICATE_PATH").map(PathBuf::from) };
@@ -74,29 +204,12 @@ impl CertificateArgs {
         if files.is_empty() {
             return Ok(None);
         }
-        let password = match &self.password_file {
-            Some(path) => Some(input::read_secret(path)?),
-            None => azure("AZURE_CLIENT_CERTIFICATE_PASSWORD").map(Zeroizing::new),
-        };
-        let unreadable = |e: CredentialError| Failure::new(Exit::Unreadable, e);
-        let mut credential =
-            CertificateCredential::from_files(&files, password.as_ref().map(|p| p.as_str())).map_err(unreadable)?;
-        if let Some(name) = &self.alg {
-            let alg = Alg::from_name(name).ok_or_else(|| {
-                let names: Vec<_> = Alg::ALL.iter().map(|a| a.name()).collect();
-                Failure::new(Exit::Usage, format!("--alg '{name}': expected one of {}", names.join(", ")))
-            })?;
-            credential =
-                credential.with_alg(alg).map_err(|e| Failure::new(Exit::Usage, format!("--alg {name}: {e}")))?;
-        }
-        let key_identifier = match self.key_id {
-            KeyId::X5tS256 => KeyIdentifier::X5tS256,
-            KeyId::X5t => KeyIdentifier::X5t,
-            KeyId::Both => KeyIdentifier::Both,
-        };
-        let says_yes = |v: String| v == "1" || v.eq_ignore_ascii_case("true");
-        let send_chain = self.send_chain || azure("AZURE_CLIENT_SEND_CERTIFICATE_CHAIN").is_some_and(says_yes);
-        Ok(Some(credential.with_key_identifier(key_identifier).with_chain(send_chain)))
+        let password = self.password()?;
+        CertificateCredential::from_files(&files, password.as_ref().map(|p| p.as_str()))
+            .map_err(|e| self.failure(e))?
+            .with_style(self.style()?)
+            .map(Some)
+            .map_err(|e| self.failure(e))
     }
 }
 
@@ -196,6 +309,9 @@ pub struct ReachArgs {
     /// Seconds for the whole call, retries included
     #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3_600))]
     timeout: u64,
+    /// Proxy for every request, http://HOST:PORT [default: what HTTPS_PROXY and NO_PROXY say]
+    #[arg(long, value_name = "URL")]
+    proxy: Option<String>,
 }
 
 impl ReachArgs {
@@ -208,7 +324,7 @@ impl ReachArgs {
     pub fn transport(&self, place_ca: Option<&PathBuf>, direct: bool) -> TransportOptions {
         let ca_files =
             if self.ca_file.is_empty() { place_ca.into_iter().cloned().collect() } else { self.ca_file.clone() };
-        TransportOptions { ca_files, connect_timeout: None, direct }
+        TransportOptions { ca_files, connect_timeout: None, direct, proxy: self.proxy.clone() }
     }
 }
 
@@ -233,7 +349,8 @@ impl ClientArgs {
     pub fn of(client_id: Option<String>, files: [Option<PathBuf>; 4], password_file: Option<PathBuf>) -> Self {
         let [cert, key, secret_file, federated_token_file] = files;
         let key_id = KeyId::default();
-        let certificate = CertificateArgs { cert, key, password_file, alg: None, key_id, send_chain: false };
+        let store = StoreArgs::default();
+        let certificate = CertificateArgs { cert, key, password_file, store, alg: None, key_id, send_chain: false };
         Self { client_id, certificate, secret_file, federated_token_file }
     }
 
@@ -250,10 +367,17 @@ impl ClientArgs {
     /// The one credential that was named. What a flag names wins over azure-identity's variables; of those the first counts, in
     /// azure-identity's order: secret, certificate, federated token. `None` when there is none.
     pub fn credential(&self) -> Result<Option<Credential>, Failure> {
-        let given = [self.certificate.is_given(), self.secret_file.is_some(), self.federated_token_file.is_some()];
-        if given.into_iter().filter(|g| *g).count() > 1 {
-            let message = "more than one credential: give only one of --cert (with --key), --secret-file and --federated-token-file";
+        let stores = self.certificate.store.given();
+        // A certificate in a file may stand beside a key in a token.
+        let file = self.certificate.is_given() && (stores == 0 || !self.certificate.beside_token());
+        let given = [file, self.secret_file.is_some(), self.federated_token_file.is_some()];
+        if given.into_iter().filter(|g| *g).count() + stores > 1 {
+            let message = "more than one credential: give only one of --cert (with --key), --cert-folder, --pkcs11, --key-vault, \
+                --secret-file and --federated-token-file";
             return Err(Failure::new(Exit::Usage, message));
+        }
+        if let Some(credential) = self.certificate.by_flag()? {
+            return Ok(Some(credential));
         }
         if let Some(path) = &self.secret_file {
             let secret = input::read_secret(path)?;
@@ -278,8 +402,8 @@ impl ClientArgs {
         self.credential()?.ok_or_else(|| {
             Failure::new(
                 Exit::NoCredential,
-                "no credential: give --cert (with --key where the key stands apart), --secret-file or --federated-token-file, \
-                 or set AZURE_CLIENT_CERTIFICATE_PATH, AZURE_CLIENT_SECRET or AZURE_FEDERATED_TOKEN_FILE",
+                "no credential: give --cert (with --key where the key stands apart), --cert-folder, --pkcs11, --key-vault, \
+                 --secret-file or --federated-token-file, or set AZURE_CLIENT_CERTIFICATE_PATH, AZURE_CLIENT_SECRET or AZURE_FEDERATED_TOKEN_FILE",
             )
         })
     }
@@ -287,14 +411,31 @@ impl ClientArgs {
 
 /// A client for that authority.
 pub fn token_client(
-    authority: Authority,
+    server: impl Into<AuthorizationServer>,
     client_id: String,
     credential: Credential,
     reach: &ReachArgs,
     place_ca: Option<&PathBuf>,
 ) -> Result<TokenClient, Failure> {
-    let options = TokenClientOptions { transport: reach.transport(place_ca, false), deadline: reach.limit() };
-    Ok(TokenClient::with_options(authority, client_id, credential, &options)?)
+    cached_token_client(server, client_id, credential, reach, place_ca, None)
+}
+
+/// The same with a token cache on disk.
+pub fn cached_token_client(
+    server: impl Into<AuthorizationServer>,
+    client_id: String,
+    credential: Credential,
+    reach: &ReachArgs,
+    place_ca: Option<&PathBuf>,
+    disk_cache: Option<DiskCache>,
+) -> Result<TokenClient, Failure> {
+    let options = TokenClientOptions {
+        transport: reach.transport(place_ca, false),
+        deadline: reach.limit(),
+        disk_cache,
+        ..TokenClientOptions::default()
+    };
+    Ok(TokenClient::with_options(server, client_id, credential, &options)?)
 }
 
 #[cfg(test)]

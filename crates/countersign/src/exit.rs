@@ -53,8 +53,12 @@ impl From<countersign_client::ClientError> for Failure {
         use countersign_client::{ClientError, TransportError};
         let exit = match &error {
             ClientError::Refused(_) => Exit::Refused,
+            ClientError::Transport(TransportError::Proxy(_)) => Exit::Usage,
+            ClientError::Credential(e) if e.is_transient() => Exit::Unreachable,
             ClientError::Transport(TransportError::CaFile { .. }) | ClientError::Credential(_) => Exit::Unreadable,
-            ClientError::Transport(_) | ClientError::NotATokenResponse { .. } => Exit::Unreachable,
+            ClientError::Transport(_) | ClientError::NotATokenResponse { .. } | ClientError::Metadata { .. } => {
+                Exit::Unreachable
+            }
             ClientError::TimedOut { .. } => Exit::TimedOut,
         };
         Self::new(exit, error)

@@ -33,7 +33,7 @@ const RULES: &[Rule] = &[
     Rule { folder: "core", ours: &[], never: IMPURE },
     Rule { folder: "doctor", ours: &["countersign-core"], never: IMPURE },
     Rule { folder: "wasm", ours: &["countersign-core", "countersign-doctor"], never: &["tokio", "sqlx", "axum"] },
-    Rule { folder: "client", ours: &["countersign-core"], never: &["sqlx", "axum"] },
+    Rule { folder: "client", ours: &["countersign-core", "countersign-doctor"], never: &["sqlx", "axum"] },
     Rule { folder: "server", ours: &["countersign-core", "countersign-doctor"], never: &["clap"] },
     Rule { folder: "testkit", ours: &["countersign-core"], never: &["sqlx", "axum", "clap"] },
     Rule {

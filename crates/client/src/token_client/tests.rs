@@ -1,13 +1,15 @@
 //! The cache and the retries, over a transport that answers from a script.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 
 use reqwest::Url;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
+use super::ask::back_off;
 use super::*;
-use crate::transport::{Answer, Answering, TransportError};
+use crate::credential::{AssertionStyle, RotatingCertificate};
+use crate::transport::{Answer, Answering, Form, TransportError};
 
 /// Answers in order, then repeats the last one; counts requests and keeps their forms.
 #[derive(Debug)]
@@ -168,22 +170,166 @@ fn a_silent_server_ends_with_the_deadline() {
     });
 }
 
+/// Lets tasks in the background come to an end.
+async fn settle() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+fn secret(token: &Token) -> &str {
+    token.access_token.expose_secret()
+}
+
+#[test]
+fn a_due_token_is_refreshed_behind_the_callers_back() {
+    run(async {
+        let due = answer(200, r#"{"access_token":"old","token_type":"Bearer","expires_in":3600,"refresh_in":0}"#);
+        let (client, seen) = client(vec![due, good("new", 3_600)], Duration::ZERO, LONG);
+        client.token("a").await.unwrap();
+        for _ in 0..20 {
+            assert_eq!(secret(&client.token("a").await.unwrap()), "old", "nobody waits");
+        }
+        settle().await;
+        assert_eq!(secret(&client.token("a").await.unwrap()), "new");
+        assert_eq!(seen.requests.load(Ordering::SeqCst), 2);
+    });
+}
+
 #[test]
 fn an_old_token_serves_while_the_authority_is_away_and_only_while_it_is_good() {
     run(async {
-        // Within the five minutes before its end a token is refreshed.
-        let (client, seen) = client(vec![good("old", 200), gone()], Duration::ZERO, LONG);
+        let due = answer(200, r#"{"access_token":"old","token_type":"Bearer","expires_in":3600,"refresh_in":0}"#);
+        let (client, seen) = client(vec![due, gone()], Duration::ZERO, LONG);
         client.token("a").await.unwrap();
-        assert_eq!(client.token("a").await.unwrap().access_token.expose_secret(), "old");
+        assert_eq!(secret(&client.token("a").await.unwrap()), "old");
+        tokio::time::sleep(Duration::from_secs(30)).await;
         let after_outage = seen.requests.load(Ordering::SeqCst);
         assert_eq!(after_outage, 5);
-        assert_eq!(client.token("a").await.unwrap().access_token.expose_secret(), "old");
+        for _ in 0..50 {
+            assert_eq!(secret(&client.token("a").await.unwrap()), "old");
+            settle().await;
+        }
         assert_eq!(seen.requests.load(Ordering::SeqCst), after_outage, "no storm: the refresh pauses");
     });
     run(async {
         let (client, _) = client(vec![good("ended", 0), gone()], Duration::ZERO, LONG);
         client.token("a").await.unwrap();
         assert!(client.token("a").await.is_err());
+    });
+}
+
+#[test]
+fn an_outage_is_no_storm() {
+    run(async {
+        let (client, seen) = client(vec![gone()], Duration::ZERO, LONG);
+        let began = Instant::now();
+        let tasks: Vec<_> = (0..200)
+            .map(|_| {
+                let client = client.clone();
+                // Tasks that ask again at once, whatever they are told.
+                tokio::spawn(async move {
+                    while began.elapsed() < Duration::from_secs(60) {
+                        assert!(client.token("a").await.is_err());
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let requests = seen.requests.load(Ordering::SeqCst);
+        assert_eq!(seen.most_at_once.load(Ordering::SeqCst), 1);
+        assert!((8..=60).contains(&requests), "{requests} requests in a minute");
+    });
+}
+
+#[test]
+fn a_pause_that_the_server_asks_for_holds_for_every_token() {
+    run(async {
+        let mut later = answer(429, r#"{"error":"temporarily_unavailable"}"#);
+        later.as_mut().unwrap().retry_after = Some(Duration::from_secs(600));
+        let (client, seen) = client(vec![later, good("t", 3_600)], Duration::ZERO, LONG);
+        assert!(client.token("a").await.is_err());
+        for scope in ["a", "b", "c"] {
+            let Err(ClientError::Refused(refusal)) = client.token(scope).await else { panic!("throttled") };
+            assert_eq!(refusal.status, 429);
+        }
+        assert_eq!(seen.requests.load(Ordering::SeqCst), 1);
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        assert_eq!(secret(&client.token("b").await.unwrap()), "t");
+    });
+}
+
+#[test]
+fn a_token_for_a_challenge_takes_the_place_of_the_challenged_one() {
+    run(async {
+        let (client, seen) = client(vec![good("first", 3_600), good("second", 3_600)], Duration::ZERO, LONG);
+        assert_eq!(secret(&client.token("a").await.unwrap()), "first");
+        let claims = r#"{"access_token":{"nbf":{"essential":true}}}"#;
+        assert_eq!(secret(&client.token_with_claims("a", Some(claims)).await.unwrap()), "second");
+        assert_eq!(secret(&client.token_with_claims("a", Some(claims)).await.unwrap()), "second");
+        assert_eq!(secret(&client.token("a").await.unwrap()), "second");
+        assert_eq!(seen.requests.load(Ordering::SeqCst), 2);
+        assert!(seen.forms.lock().unwrap()[1].contains(claims));
+    });
+}
+
+#[test]
+fn the_old_certificate_serves_until_the_new_one_is_known() {
+    use countersign_testkit::{Identity, Spec};
+    let folder = tempfile::tempdir().unwrap();
+    let write = |number: usize, days: i64| {
+        let spec = Spec { not_before: now().plus_secs(days * 86_400), ..Spec::default() };
+        let identity = Identity::rsa(number, &spec);
+        std::fs::write(folder.path().join(format!("{number}.crt")), identity.certificate_pem()).unwrap();
+        std::fs::write(folder.path().join(format!("{number}.key")), identity.key_pem()).unwrap();
+        identity.certificate
+    };
+    let thumbprint = |form: &str| {
+        let assertion = form.split("client_assertion=").nth(1).unwrap().trim_end_matches('&');
+        let jwt = countersign_core::jose::UnverifiedJwt::read(assertion).unwrap();
+        jwt.header.x5t_s256.unwrap().bytes().unwrap().to_vec()
+    };
+    let unknown =
+        || answer(401, r#"{"error":"invalid_client","error_description":"AADSTS700027: x","error_codes":[700027]}"#);
+    run(async {
+        let old = write(0, -9);
+        let rotating = RotatingCertificate::folder(folder.path(), None, AssertionStyle::default()).unwrap();
+        let answers = vec![good("one", 0), unknown(), good("two", 0), good("three", 0), unknown()];
+        let (mut client, seen) = client(answers, Duration::ZERO, LONG);
+        Arc::get_mut(&mut client.inner).unwrap().asker.set_credential(Credential::Rotating(rotating));
+        assert_eq!(secret(&client.token("a").await.unwrap()), "one");
+        let new = write(1, -1);
+        assert_eq!(
+            secret(&client.token("a").await.unwrap()),
+            "two",
+            "refused with the new one, taken with the old one"
+        );
+        assert_eq!(secret(&client.token("a").await.unwrap()), "three");
+        let refused = client.token("a").await.unwrap_err();
+        let ClientError::Refused(refusal) = refused else { panic!("{refused}") };
+        assert_eq!(refusal.sent.certificate.as_ref(), Some(&new), "the last one tried");
+        let sent: Vec<_> = seen.forms.lock().unwrap().iter().map(|f| thumbprint(f)).collect();
+        let (old, new) = (old.sha256().to_vec(), new.sha256().to_vec());
+        assert_eq!(sent, [&old, &new, &old, &old, &old, &new].map(Vec::clone));
+    });
+}
+
+#[test]
+fn tokens_are_kept_on_disk_where_that_is_asked_for() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = DiskCache::open(&folder.path().join("tokens"), None).unwrap();
+        let with_cache = |answers| {
+            let (mut client, seen) = client(answers, Duration::ZERO, LONG);
+            Arc::get_mut(&mut client.inner).unwrap().disk_cache = Some(cache.clone());
+            (client, seen)
+        };
+        let (first, _) = with_cache(vec![good("kept", 3_600)]);
+        first.token("a").await.unwrap();
+        let (second, seen) = with_cache(vec![good("fresh", 3_600)]);
+        assert_eq!(secret(&second.token("a").await.unwrap()), "kept");
+        assert_eq!(seen.requests.load(Ordering::SeqCst), 0);
+        assert_eq!(secret(&second.token("b").await.unwrap()), "fresh");
     });
 }
 
@@ -198,6 +344,8 @@ fn debug_output_holds_no_secret() {
 fn back_off_grows_and_stays_bounded() {
     for attempt in 1..20 {
         assert!(back_off(attempt) <= Duration::from_secs(64));
+        assert!(ask::again_after(attempt, None) <= Duration::from_secs(10));
+        assert_eq!(ask::again_after(attempt, Some(Duration::from_secs(90))), Duration::from_secs(90));
     }
     assert!(back_off(1) >= Duration::from_millis(500) && back_off(3) >= Duration::from_secs(2));
 }

@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use countersign_client::CredentialError;
 use countersign_core::encoding::Oddities;
 use countersign_core::jose::UnverifiedJwt;
 use countersign_core::json::Value as JsonValue;
@@ -71,15 +72,20 @@ fn make(args: &MakeArgs) -> Result<(), Failure> {
         Some(audience) => audience.clone(),
         None => args.authority.place()?.authority()?.audience().to_owned(),
     };
-    let credential = args.certificate.credential()?.ok_or_else(|| {
+    let credential = args.certificate.anywhere()?.ok_or_else(|| {
         Failure::new(
             Exit::NoCredential,
             "no certificate: name its file with --cert (and --key where the key stands apart), or set AZURE_CLIENT_CERTIFICATE_PATH",
         )
     })?;
-    let assertion = credential
-        .assertion(&client_id, &audience, clock::now(), args.lifetime)
-        .map_err(|e| Failure::new(Exit::Unreadable, e))?;
+    let (now, lifetime) = (clock::now(), args.lifetime);
+    let signed = crate::runtime()?.block_on(async {
+        match credential.certificate(now).await? {
+            Some(certificate) => certificate.sign_assertion(&client_id, &audience, now, lifetime).await,
+            None => Err(CredentialError::Sign),
+        }
+    });
+    let assertion = signed.map_err(|e| Failure::new(Exit::Unreadable, e))?;
     output::data(&format!("{assertion}\n"))
 }
 

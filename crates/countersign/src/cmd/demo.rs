@@ -111,8 +111,11 @@ async fn tell(running: &Running, folder: &Path, show: &mut Show) -> Result<(), F
     let sha1 = encode_hex_upper(registered.certificate.sha1());
     show.step("certificate", &format!("CN=payroll-daemon, RSA 2048, SHA-1 {}…", &sha1[..16]), json!(sha1))?;
 
-    let transport =
-        TransportOptions { ca_files: ready.ca_file.iter().cloned().collect(), connect_timeout: None, direct: true };
+    let transport = TransportOptions {
+        ca_files: ready.ca_file.iter().cloned().collect(),
+        direct: true,
+        ..TransportOptions::default()
+    };
     let admin = SecretString::from(input::read_secret(&ready.admin_token_file)?.as_str());
     let http = http_client(&transport).map_err(|e| Failure::new(Exit::Unreadable, e))?;
     let graph = Graph::new(http.clone(), &ready.graph, admin, LIMIT)?;
@@ -122,7 +125,7 @@ async fn tell(running: &Running, folder: &Path, show: &mut Show) -> Result<(), F
 
     let credential = CertificateCredential::from_files(&[&certificate_file, &key_file], None).map_err(broken)?;
     let authority = Authority::new(&ready.url, &ready.tenant).map_err(broken)?;
-    let options = TokenClientOptions { transport: transport.clone(), deadline: LIMIT };
+    let options = TokenClientOptions { transport: transport.clone(), deadline: LIMIT, ..TokenClientOptions::default() };
     let client =
         TokenClient::with_options(authority.clone(), &client_id, Credential::Certificate(credential), &options)?;
     let token = client.token(SCOPE).await?;

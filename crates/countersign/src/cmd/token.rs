@@ -3,13 +3,16 @@
 //! The token goes to stdout, everything else to stderr. A refusal is shown in the server's own words.
 
 use clap::ValueEnum;
-use countersign_client::{Authority, ClientError, Cloud, Credential, Refusal, Token};
-use countersign_core::crypto::aws_lc::AwsLc;
-use countersign_doctor::{Input, Options, examine, render};
+use std::path::{Path, PathBuf};
+
+use countersign_client::{
+    Authority, AuthorizationServer, ClientError, Cloud, DiskCache, DiskCacheError, Issuer, Refusal, Token,
+};
+use countersign_doctor::render;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use crate::client_args::{AuthorityArgs, ClientArgs, ReachArgs, token_client};
+use crate::client_args::{AuthorityArgs, ClientArgs, ReachArgs, azure, cached_token_client};
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Color};
 
@@ -44,14 +47,26 @@ pub struct GetArgs {
     /// Token endpoint of any server (RFC 6749, RFC 7523), instead of --authority and --tenant
     #[arg(long, value_name = "URL")]
     token_url: Option<String>,
+    /// Issuer of any server with OpenID Connect metadata, which name its token endpoint
+    #[arg(long, value_name = "URL", conflicts_with = "token_url")]
+    issuer: Option<String>,
     /// aud of the assertion, where it is not the token endpoint
-    #[arg(long, requires = "token_url")]
+    #[arg(long)]
     audience: Option<String>,
     /// What the token is for [default: graph.microsoft.com/.default, or the cloud's own Graph]
     #[arg(long)]
     scope: Option<String>,
     #[command(flatten)]
     reach: ReachArgs,
+    /// Keep the token between calls, encrypted, in a private file of this user's cache folder
+    #[arg(long)]
+    cache: bool,
+    /// The same in this file
+    #[arg(long, value_name = "FILE")]
+    cache_file: Option<PathBuf>,
+    /// File with the cache's key (base64 of 32 bytes), made where it is not there [default: beside the cache]
+    #[arg(long, value_name = "FILE")]
+    cache_key_file: Option<PathBuf>,
     /// How the token is printed
     #[arg(long, value_enum, default_value_t)]
     format: TokenFormat,
@@ -61,56 +76,81 @@ pub struct GetArgs {
 pub fn run(verb: Verb, color: Color) -> Result<(), Failure> {
     let Verb::Get(args) = verb;
     let place = args.authority.place()?;
-    let authority = match &args.token_url {
-        Some(url) => Authority::token_url(url, args.audience.as_deref())
-            .map_err(|e| Failure::new(Exit::Usage, format!("--token-url {e}")))?,
-        None => place.authority()?,
-    };
-    let scope = match (&args.scope, &args.token_url) {
-        (Some(scope), _) => scope.clone(),
-        (None, Some(_)) => {
+    let audience = args.audience.as_deref();
+    let server: AuthorizationServer = match (&args.token_url, &args.issuer) {
+        (Some(url), _) => Authority::token_url(url, audience)
+            .map_err(|e| Failure::new(Exit::Usage, format!("--token-url {e}")))?
+            .into(),
+        (None, Some(issuer)) => {
+            Issuer::new(issuer, audience).map_err(|e| Failure::new(Exit::Usage, format!("--issuer {e}")))?.into()
+        }
+        (None, None) if audience.is_some() => {
             return Err(Failure::new(
                 Exit::Usage,
-                "no scope: with --token-url, say with --scope what the token is for",
+                "--audience is for other servers: give --token-url or --issuer with it",
             ));
+        }
+        (None, None) => place.authority()?.into(),
+    };
+    let other = args.token_url.as_ref().map(|_| "--token-url").or(args.issuer.as_ref().map(|_| "--issuer"));
+    let scope = match (&args.scope, other) {
+        (Some(scope), _) => scope.clone(),
+        (None, Some(flag)) => {
+            let message = format!("no scope: with {flag}, say with --scope what the token is for");
+            return Err(Failure::new(Exit::Usage, message));
         }
         (None, None) => format!("{}/.default", Cloud::of_host(&place.host).unwrap_or(Cloud::Public).graph()),
     };
     let client_id = args.client.client_id()?;
     let credential = args.client.needed_credential()?;
-    let client = token_client(authority, client_id, credential.clone(), &args.reach, place.ca_file.as_ref())?;
+    let (reach, cache) = (&args.reach, args.disk_cache()?);
+    let client = cached_token_client(server, client_id, credential, reach, place.ca_file.as_ref(), cache)?;
     match crate::runtime()?.block_on(client.token(&scope)) {
         Ok(token) => output::data(&show(&token, &scope, place.tenant.as_deref(), args.format)),
         Err(ClientError::Refused(refusal)) => {
-            eprint!("{}", explain(&refusal, &credential, &args, color));
+            eprint!("{}", explain(&refusal, place.tenant.as_deref(), color));
             Err(Failure::silent(Exit::Refused))
         }
         Err(other) => Err(other.into()),
     }
 }
 
+impl GetArgs {
+    /// The cache that flags ask for; none without them.
+    fn disk_cache(&self) -> Result<Option<DiskCache>, Failure> {
+        let file = match (&self.cache_file, self.cache) {
+            (Some(file), _) => file.clone(),
+            (None, true) => cache_folder()?.join("tokens"),
+            (None, false) if self.cache_key_file.is_some() => {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    "--cache-key-file is for a cache: give --cache or --cache-file with it",
+                ));
+            }
+            (None, false) => return Ok(None),
+        };
+        let opened = DiskCache::open(Path::new(&file), self.cache_key_file.as_deref());
+        opened.map(Some).map_err(|e: DiskCacheError| Failure::new(Exit::Unreadable, e))
+    }
+}
+
+/// This user's cache folder (XDG Base Directory Specification).
+fn cache_folder() -> Result<PathBuf, Failure> {
+    let home = || azure("HOME").or_else(|| azure("LOCALAPPDATA")).map(|h| Path::new(&h).join(".cache"));
+    let base = azure("XDG_CACHE_HOME").map(PathBuf::from).filter(|p| p.is_absolute()).or_else(home);
+    base.map(|b| b.join("countersign")).ok_or_else(|| {
+        Failure::new(Exit::Usage, "--cache: neither XDG_CACHE_HOME nor HOME is set; name a file with --cache-file")
+    })
+}
+
 /// The refusal for people: the verdict, the server's own words, and, where an assertion was refused, the doctor's findings.
-fn explain(refusal: &Refusal, credential: &Credential, args: &GetArgs, color: Color) -> String {
+fn explain(refusal: &Refusal, tenant: Option<&str>, color: Color) -> String {
     let code = refusal.codes.first().map(|c| format!(" AADSTS{c}")).unwrap_or_default();
     let mut out = format!("refused:{code} {} (HTTP {})\n", output::printable(&refusal.error), refusal.status);
     if !refusal.description.is_empty() {
         out.push_str(&output::wrapped(&refusal.description, "  "));
     }
-    let certificate = match credential {
-        Credential::Certificate(credential) => Some(credential.certificate().der().to_vec()),
-        Credential::Secret(_) | Credential::FederatedTokenFile(_) => None,
-    };
-    let mut inputs = vec![Input { name: "the answer", bytes: refusal.body.as_bytes() }];
-    if let Some(assertion) = &refusal.sent.assertion {
-        inputs.push(Input { name: "the assertion", bytes: assertion.expose_secret().as_bytes() });
-    }
-    if let Some(der) = &certificate {
-        inputs.push(Input { name: "the certificate", bytes: der });
-    }
-    let mut options = Options::new(refusal.sent.at);
-    options.tenant = args.authority.place().ok().and_then(|p| p.tenant);
-    options.client_id = args.client.client_id().ok();
-    let report = examine(&inputs, &options, &AwsLc);
+    let report = refusal.diagnose(tenant);
     out.push_str(&format!("\n{}", render::text::render(&report, output::width(), color.on_stderr())));
     if let (true, Some(code)) = (report.findings.is_empty(), refusal.codes.first()) {
         out.push_str(&format!("\nmore: countersign explain {code}\n"));

@@ -53,8 +53,12 @@ impl Where {
 
     async fn probe(&self, limit: Duration) -> Result<(), Failure> {
         let (url, ca) = self.resolve()?;
-        let options =
-            TransportOptions { ca_files: ca.into_iter().collect(), connect_timeout: Some(limit), direct: true };
+        let options = TransportOptions {
+            ca_files: ca.into_iter().collect(),
+            connect_timeout: Some(limit),
+            direct: true,
+            ..TransportOptions::default()
+        };
         let client = http_client(&options).map_err(|e| Failure::new(Exit::Unreadable, e))?;
         let readyz = format!("{url}/readyz");
         let answer = client.get(&readyz).timeout(limit).send().await;

@@ -102,7 +102,8 @@ pub(super) async fn authority(limit: Duration, found: &mut Findings) {
         authority.token_endpoint().as_str().replace("/oauth2/v2.0/token", "/v2.0/.well-known/openid-configuration");
     let local = authority.is_loopback();
     let ca_files = if local { ready::default_ca().into_iter().collect() } else { Vec::new() };
-    let options = TransportOptions { ca_files, connect_timeout: Some(limit), direct: local };
+    let options =
+        TransportOptions { ca_files, connect_timeout: Some(limit), direct: local, ..TransportOptions::default() };
     let client = match http_client(&options) {
         Ok(client) => client,
         Err(error) => return found.add(Level::Error, error.to_string(), "correct the file, or remove it"),
