@@ -2,9 +2,9 @@
 //!
 //! The token goes to stdout, everything else to stderr. A refusal is shown in the server's own words.
 
-use clap::ValueEnum;
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use countersign_client::{
     Authority, AuthorizationServer, ClientError, Cloud, DiskCache, DiskCacheError, Issuer, Refusal, Token,
 };
