@@ -56,8 +56,8 @@ mod tests {
         let credential = CertificateCredential::from_files(&[&file], None).unwrap();
         let (client, at) = ("8b76b6d9-4732-4558-a4b5-40d5ff2ed6ef", UnixTime::from_secs(1_781_013_681));
         let endpoint = "https://login.microsoftonline.com/contoso.example/oauth2/v2.0/token";
-        // Signed an hour before it is sent.
-        let assertion = credential.assertion(client, endpoint, at.plus_secs(-3_600), 600).unwrap();
+        // Signed long before it is sent; by no whole hours, which would look like a time zone.
+        let assertion = credential.assertion(client, endpoint, at.plus_secs(-5_000), 600).unwrap();
         let description = "AADSTS700024: Client assertion is not within its valid time range.";
         let refusal = Refusal {
             status: 401,
