@@ -206,7 +206,7 @@ impl Inner {
         {
             return Err(failure.error.clone());
         }
-        if let Some(token) = self.from_disk(scope, claims).await {
+        if let Some(token) = self.read_disk(scope, claims).await {
             slot.set(Arc::clone(&token));
             return Ok(token);
         }
@@ -261,9 +261,9 @@ impl Inner {
                 if claims.is_some() {
                     // The token that was challenged is of no use any more.
                     self.slots.slot(scope, None).set(Arc::clone(&token));
-                    self.to_disk(scope, None, &token).await;
+                    self.write_disk(scope, None, &token).await;
                 }
-                self.to_disk(scope, claims, &token).await;
+                self.write_disk(scope, claims, &token).await;
                 Ok(token)
             }
             Err(error) => {
@@ -317,14 +317,14 @@ impl Inner {
         Ok(())
     }
 
-    async fn from_disk(&self, scope: &str, claims: Option<&str>) -> Option<Arc<Token>> {
+    async fn read_disk(&self, scope: &str, claims: Option<&str>) -> Option<Arc<Token>> {
         let cache = self.disk_cache.clone()?;
         let id = self.disk_id(scope, claims);
         let read = tokio::task::spawn_blocking(move || cache.load(&id, now())).await;
         read.ok().flatten().map(Arc::new)
     }
 
-    async fn to_disk(&self, scope: &str, claims: Option<&str>, token: &Arc<Token>) {
+    async fn write_disk(&self, scope: &str, claims: Option<&str>, token: &Arc<Token>) {
         let Some(cache) = self.disk_cache.clone() else { return };
         let (id, token) = (self.disk_id(scope, claims), Arc::clone(token));
         if tokio::task::spawn_blocking(move || cache.store(&id, &token, now())).await.is_err() {

@@ -142,6 +142,7 @@ async fn a_refusal_of_the_vault_names_its_code_and_the_fix() {
     assert!(text.contains("403") && text.contains("ForbiddenByRbac") && text.contains("keys/sign"), "{text}");
     assert!(!error.is_transient());
 
-    let error = KeyVaultSigner::credential(&vault.place(), tokens("another"), &options).await.unwrap_err().to_string();
-    assert!(error.contains("401") && error.contains("AKV10000") && !error.contains("another"), "{error}");
+    let error =
+        KeyVaultSigner::credential(&vault.place(), tokens("a-wrong-one"), &options).await.unwrap_err().to_string();
+    assert!(error.contains("401") && error.contains("AKV10000") && !error.contains("a-wrong-one"), "{error}");
 }

@@ -241,7 +241,7 @@ async fn send(request: reqwest::RequestBuilder, tokens: &dyn TokenSource, scope:
     // {"error":{"code":"Forbidden","message":"…","innererror":{"code":"ForbiddenByRbac"}}}
     let text = |pointer: &str| json.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let code = [text("/error/innererror/code"), text("/error/code")].into_iter().find(|t| !t.is_empty());
-    let message = text("/error/message").lines().next().unwrap_or_default();
+    let message = text("/error/message").lines().next().unwrap_or_default().trim_end_matches('.');
     let hint = match status {
         StatusCode::FORBIDDEN => {
             "; the identity needs `certificates/get` and `keys/sign` (role Key Vault Crypto User and Key Vault Certificate User)"

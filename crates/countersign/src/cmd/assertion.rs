@@ -19,7 +19,7 @@ use crate::{clock, input};
 #[derive(Debug, clap::Subcommand)]
 pub enum Verb {
     /// Sign an assertion and print it
-    Make(MakeArgs),
+    Make(Box<MakeArgs>),
     /// Show header, claims and oddities of an assertion; its signature is never printed
     Inspect(InspectArgs),
 }
