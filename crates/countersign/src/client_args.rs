@@ -63,7 +63,7 @@ pub struct StoreArgs {
     #[cfg(feature = "pkcs11")]
     #[arg(long, value_name = "URI")]
     pkcs11: Option<String>,
-    /// Certificate in Azure Key Vault, which signs: https://NAME.vault.azure.net/certificates/CERTIFICATE
+    /// Certificate in Azure Key Vault, which signs: `https://NAME.vault.azure.net/certificates/CERTIFICATE`
     #[arg(long, value_name = "URL", requires = "key_vault_token_file")]
     key_vault: Option<String>,
     /// File with an access token for the vault, - for stdin: from `az account get-access-token --resource https://vault.azure.net`
