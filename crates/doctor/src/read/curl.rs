@@ -1,4 +1,4 @@
-//! Reads curl command lines (bash, cmd, PowerShell quoting) and hands their parts to [`super::request`].
+//! Reads curl command lines (bash, cmd, PowerShell quoting) and hands their parts to [`mod@super::request`].
 //!
 //! Called by [`super`]. Nothing is expanded or run; a variable stays as it was written.
 
