@@ -132,7 +132,7 @@ impl Refusal {
 
     /// Whether the server does not know the certificate, which a certificate just registered may change: AADSTS700027, elsewhere
     /// the general `invalid_client`.
-    pub(crate) fn certificate_unknown(&self) -> bool {
+    pub fn certificate_unknown(&self) -> bool {
         match self.code() {
             Some(code) => code == CERTIFICATE_UNKNOWN,
             None => self.error == "invalid_client",

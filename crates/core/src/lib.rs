@@ -13,6 +13,7 @@ pub mod entra;
 pub mod facts;
 pub mod jose;
 pub mod json;
+pub mod key_proof;
 pub mod keyfile;
 pub mod oauth;
 pub mod profile;

@@ -15,3 +15,34 @@ pub fn parse(text: &str) -> Result<UnixTime, String> {
     UnixTime::parse(text)
         .ok_or_else(|| format!("'{text}' is no time; expected RFC 3339, for example 2026-11-24T10:00:00Z"))
 }
+
+/// Seconds of a text like `30d`.
+pub fn duration(text: &str) -> Result<i64, String> {
+    let wrong = || format!("'{text}' is no duration; expected a number with s, m, h, d or w, for example 30d");
+    let unit = match text.chars().last().ok_or_else(wrong)? {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        'w' => 7 * 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: i64 = text[..text.len() - 1].parse().ok().filter(|n| (0..=100_000).contains(n)).ok_or_else(wrong)?;
+    Ok(number * unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_durations() {
+        assert_eq!(duration("30d"), Ok(30 * 86_400));
+        assert_eq!(duration("12h"), Ok(43_200));
+        assert_eq!(duration("2w"), Ok(14 * 86_400));
+        assert_eq!((duration("90s"), duration("5m")), (Ok(90), Ok(300)));
+        for wrong in ["", "d", "30", "30y", "-1d", "1é", "+"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -5,7 +5,7 @@
 mod args;
 mod entry;
 
-pub use args::GraphArgs;
+pub use args::{Authorisation, GraphArgs, Reached};
 pub use entry::{Entry, Kind};
 
 use std::time::Duration;
@@ -50,6 +50,8 @@ enum Refused {
     Changed,
     /// There is no such object.
     NotFound,
+    /// The token may not do it.
+    Forbidden(Failure),
     /// Anything else.
     Failure(Failure),
 }
@@ -117,6 +119,32 @@ impl Graph {
                 Err(Failure::new(Exit::Usage, message))
             }
         }
+    }
+
+    /// As [`Self::application`], `None` where the token may not read applications: an application needs no role to roll its own
+    /// keys, but one to read its own registration.
+    pub async fn application_if_allowed(&self, app_id: &str) -> Result<Option<Versioned>, Failure> {
+        let url = self.url(&format!("applications(appId='{app_id}')?{WITH_KEYS}"))?;
+        match self.call(reqwest::Method::GET, url, None, None).await {
+            Ok(found) => Ok(Some(found)),
+            Err(Refused::Forbidden(_)) => Ok(None),
+            Err(other) => Err(fail(other, app_id)),
+        }
+    }
+
+    /// Calls `addKey` with a proof, and gives back the key credential.
+    pub async fn add_key(&self, object_id: &str, credential: &Value, proof: &str) -> Result<Value, Failure> {
+        let url = self.url(&format!("applications/{object_id}/addKey"))?;
+        let body = json!({"keyCredential": credential, "passwordCredential": null, "proof": proof});
+        // Not tried again after an answer that was lost: the caller looks first whether the key is there.
+        Ok(self.once(reqwest::Method::POST, url, Some(&body), None).await.map_err(|r| fail(r, object_id))?.object)
+    }
+
+    /// Calls `removeKey` with a proof.
+    pub async fn remove_key(&self, object_id: &str, key_id: &str, proof: &str) -> Result<(), Failure> {
+        let url = self.url(&format!("applications/{object_id}/removeKey"))?;
+        let body = json!({"keyId": key_id, "proof": proof});
+        self.once(reqwest::Method::POST, url, Some(&body), None).await.map(drop).map_err(|r| fail(r, object_id))
     }
 
     /// Creates an application and gives back the object.
@@ -266,6 +294,7 @@ impl Graph {
             }
             (404, Some(_)) => Err(Refused::NotFound),
             (412, Some(_)) => Err(Refused::Changed),
+            (403, Some(object)) => Err(Refused::Forbidden(refused(&shown, 403, &object))),
             (status, Some(object)) => Err(refused(&shown, status, &object).into()),
             (status, None) => {
                 Err(Failure::new(Exit::Unreachable, format!("{shown}: answered {status} with what is no JSON")).into())
@@ -289,7 +318,7 @@ fn refused(url: &str, status: u16, object: &Value) -> Failure {
 
 fn fail(refused: Refused, named: &str) -> Failure {
     match refused {
-        Refused::Failure(failure) => failure,
+        Refused::Failure(failure) | Refused::Forbidden(failure) => failure,
         Refused::NotFound => {
             Failure::new(Exit::Refused, format!("there is no application '{}' in this tenant", printable(named)))
         }

@@ -4,6 +4,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed, and says where")]
 
+#[cfg(unix)]
+#[path = "live/rotation.rs"]
+mod rotation;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};

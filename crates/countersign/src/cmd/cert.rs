@@ -2,9 +2,11 @@
 //!
 //! Needs no network and no runtime.
 
+mod form;
 mod new;
 mod show;
 
+pub use form::Form;
 pub use new::{Made, make, subject};
 
 use crate::exit::Failure;

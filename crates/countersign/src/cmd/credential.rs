@@ -1,9 +1,10 @@
-//! `credential list|add|remove|check-expiry`: certificates and secrets of an application through Microsoft Graph.
+//! `credential list|add|remove|rotate|check-expiry`: certificates and secrets of an application through Microsoft Graph.
 //!
 //! `add` appends and makes sure that what was there is still there; `remove` leaves no application without a usable credential
 //! unless told to. A private key is never sent, a secret is shown once.
 
 mod expiry;
+mod rotate;
 
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,8 @@ pub enum Verb {
     Add(Box<AddArgs>),
     /// Remove one by its key id
     Remove(Box<RemoveArgs>),
+    /// Change over to a new certificate, with both registered for a while; may be interrupted and run again
+    Rotate(Box<rotate::Args>),
     /// Say what ends soon; status 1 when something does
     CheckExpiry(Box<expiry::Args>),
 }
@@ -95,6 +98,7 @@ pub fn run(verb: Verb) -> Result<(), Failure> {
         Verb::List(args) => runtime.block_on(list(&args)),
         Verb::Add(args) => runtime.block_on(add(&args)),
         Verb::Remove(args) => runtime.block_on(remove(&args)),
+        Verb::Rotate(args) => runtime.block_on(rotate::run(&args)),
         Verb::CheckExpiry(args) => runtime.block_on(expiry::run(&args)),
     }
 }

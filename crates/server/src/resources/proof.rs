@@ -8,14 +8,11 @@ use countersign_core::crypto::Provider;
 use countersign_core::jose::UnverifiedJwt;
 use countersign_core::jose::alg::Alg;
 use countersign_core::jose::claims::{Audience, NumericDate};
+use countersign_core::key_proof::{AUDIENCE, LIFETIME_SECS};
 use countersign_core::x509::certificate::Certificate;
 
 use crate::store::model::KeyCredentialRecord;
 
-/// `aud` of every proof: Azure Active Directory Graph's app id (prooftoken page).
-pub const AUDIENCE: &str = "00000002-0000-0000-c000-000000000000";
-/// A proof lives ten minutes (prooftoken page: "exp should be nbf + 10 mins").
-const LIFETIME_SECS: i64 = 600;
 /// Granted to the caller's clock; the figure is the token endpoint's, Graph's own is not known.
 const LEEWAY_SECS: i64 = 300;
 
@@ -158,6 +155,8 @@ mod tests {
         let keys = [registered(&b), registered(&a)];
         let good = sign(&a, &json!({}));
         assert_eq!(check(&good, &keys), Ok(()));
+        let made = countersign_core::key_proof::build(OBJECT, NOW, &a.certificate, &*AwsLc.signer(&a.key).unwrap());
+        assert_eq!(check(&made.unwrap(), &keys), Ok(()), "what the client makes");
         assert!(check(&sign(&a, &json!({"nbf": null})), &keys).is_err());
         assert!(matches!(check(&good, &keys[..1]), Err(ProofError::Refused(m)) if m.contains("signature")));
         assert!(matches!(check(&good, &[]), Err(ProofError::Refused(m)) if m.contains("no certificate")));

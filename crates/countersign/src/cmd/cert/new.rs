@@ -8,7 +8,6 @@ use countersign_core::UnixTime;
 use countersign_core::crypto::aws_lc::AwsLc;
 use countersign_core::keyfile::PrivateKey;
 use countersign_core::x509::certificate::Certificate;
-use p12_keystore::{KeyStore, KeyStoreEntry, PrivateKeyChain};
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, SerialNumber,
 };
@@ -16,7 +15,7 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::show;
+use super::{form, show};
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Format};
 use crate::{clock, input};
@@ -166,7 +165,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         (&certificate_file, Zeroizing::new(made.certificate_pem.as_bytes().to_vec()), false),
     ];
     if let Some(path) = &pfx_file {
-        files.push((path, pfx(&made, password.as_ref().map_or("", |p| p.as_str()))?, true));
+        files.push((path, form::pkcs12(&made, false, password.as_ref().map_or("", |p| p.as_str()))?, true));
     }
     let mut written: Vec<&Path> = Vec::new();
     for (path, bytes, private) in &files {
@@ -226,19 +225,6 @@ fn file_name(subject: &str) -> PathBuf {
     PathBuf::from(name.trim_start_matches(['.', '-'])).file_name().map_or_else(|| "certificate".into(), PathBuf::from)
 }
 
-/// A PKCS#12 with modern encryption (PBES2, AES-256; RFC 9579 is not needed).
-fn pfx(made: &Made, password: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let failed =
-        |e: p12_keystore::error::Error| Failure::new(Exit::Unreadable, format!("the PKCS#12 could not be made: {e}"));
-    let key = p12_keystore::PrivateKey::from_der(made.key.pkcs8_der()).map_err(failed)?;
-    let certificate = p12_keystore::Certificate::from_der(made.certificate.der()).map_err(failed)?;
-    let chain = PrivateKeyChain::new(made.certificate.sha1().as_slice(), key, [certificate]);
-    let mut store = KeyStore::new();
-    let alias = made.certificate.common_name().unwrap_or("countersign");
-    store.add_entry(alias, KeyStoreEntry::PrivateKeyChain(chain));
-    store.writer(password).write().map(Zeroizing::new).map_err(failed)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,7 +239,7 @@ mod tests {
         assert_eq!(made.certificate.not_after(), from.plus_secs(30 * 86_400));
         assert!(made.certificate.oddities().is_empty() && made.key.matches(&made.certificate));
         for password in ["", "pässword"] {
-            let bytes = pfx(&made, password).unwrap();
+            let bytes = form::pkcs12(&made, false, password).unwrap();
             let identity = load_identity(&[("x.pfx", &bytes)], Some(password)).unwrap();
             assert_eq!(identity.certificate, made.certificate);
         }

@@ -27,26 +27,13 @@ pub struct Args {
     /// Application id, object id or display name; every application of the tenant without one
     app: Option<String>,
     /// How far ahead: 30d, 2w, 12h
-    #[arg(long, default_value = "30d", value_parser = duration)]
+    #[arg(long, default_value = "30d", value_parser = clock::duration)]
     within: i64,
     /// How it is printed
     #[arg(long, value_enum, default_value_t)]
     format: ExpiryFormat,
     #[command(flatten)]
     graph: GraphArgs,
-}
-
-/// Seconds of a text like `30d`.
-fn duration(text: &str) -> Result<i64, String> {
-    let wrong = || format!("'{text}' is no duration; expected a number with h, d or w, for example 30d");
-    let unit = match text.chars().last().ok_or_else(wrong)? {
-        'h' => 3_600,
-        'd' => 86_400,
-        'w' => 7 * 86_400,
-        _ => return Err(wrong()),
-    };
-    let number: i64 = text[..text.len() - 1].parse().ok().filter(|n| (0..=100_000).contains(n)).ok_or_else(wrong)?;
-    Ok(number * unit)
 }
 
 /// A credential and whose it is.
@@ -133,16 +120,6 @@ fn prometheus(rows: &[Row]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reads_durations() {
-        assert_eq!(duration("30d"), Ok(30 * 86_400));
-        assert_eq!(duration("12h"), Ok(43_200));
-        assert_eq!(duration("2w"), Ok(14 * 86_400));
-        for wrong in ["", "d", "30", "30m", "-1d", "1é"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn labels_are_escaped() {
