@@ -25,8 +25,8 @@ cargo xtask TASK
 
   test [--only STEP,…]     everything: Rust tests, real SDKs, hostile requests, kill -9, cases, short benchmarks,
                            the doctor in WebAssembly, every fuzz target for 20 s
-                           (steps: rust, build, http, sdk, snippets, run, clients, credentials, portal, kill, cases,
-                           bench, soak, wasm, fuzz)
+                           (steps: rust, build, http, sdk, snippets, run, clients, credentials, portal, watch, kill,
+                           cases, bench, soak, wasm, fuzz)
   ci                       format, clippy, cargo deny, documentation, tidy, then test
   tidy                     rules of this repository that no compiler checks
   clients [--bless]        docs/clients.md against what the matrix of clients reported; --bless writes it

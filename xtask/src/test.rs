@@ -14,7 +14,7 @@ use crate::tally::{Count, Runner, Tally};
 use crate::{clients, process};
 
 /// Steps in order. A step may be asked for by name; `build` comes before all that run the binary.
-const STEPS: [&str; 15] = [
+const STEPS: &[&str] = &[
     "rust",
     "build",
     "http",
@@ -24,6 +24,7 @@ const STEPS: [&str; 15] = [
     "clients",
     "credentials",
     "portal",
+    "watch",
     "kill",
     "cases",
     "bench",
@@ -41,7 +42,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
     // Before the long steps, so that a missing package is said at once.
     let tools = needs::tools()?;
     let mut tally = Tally::default();
-    for step in STEPS.into_iter().filter(|step| wanted.iter().any(|name| name == step)) {
+    for step in STEPS.iter().copied().filter(|step| wanted.iter().any(|name| name == step)) {
         process::heading(step);
         match step {
             "rust" => suite(
@@ -91,6 +92,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
                 suite(&mut tally, "every kind of credential", Runner::Pytest, &mut command);
             }
             "soak" => suite(&mut tally, "soak", Runner::Status, &mut itself(&["soak", "--seconds", "60"])?),
+            "watch" => suite(&mut tally, "traces and metrics", Runner::Pytest, &mut pytest(&tools, &["watch"])),
             "kill" => suite(&mut tally, "kill -9", Runner::Pytest, &mut pytest(&tools, &["kill"])),
             "cases" => cases(&mut tally, &tools),
             "bench" => {
@@ -111,7 +113,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
 
 fn wanted(arguments: &[String]) -> Result<Vec<String>> {
     match arguments {
-        [] => Ok(STEPS.map(str::to_owned).to_vec()),
+        [] => Ok(STEPS.iter().map(|step| (*step).to_owned()).collect()),
         [flag, names] if flag == "--only" => {
             let names: Vec<String> = names.split(',').map(str::to_owned).collect();
             if let Some(unknown) = names.iter().find(|name| !STEPS.contains(&name.as_str())) {

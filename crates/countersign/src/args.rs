@@ -144,7 +144,7 @@ mod tests {
     fn every_setting_is_a_flag_of_serve() {
         let command = command();
         let serve = command.find_subcommand("serve").unwrap();
-        for key in &countersign_server::config::KEYS {
+        for key in countersign_server::config::KEYS {
             let arg = serve.get_arguments().find(|a| a.get_long() == Some(key.name));
             assert!(arg.is_some(), "--{} is missing", key.name);
         }

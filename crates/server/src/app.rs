@@ -24,6 +24,7 @@ use crate::secrets::Secrets;
 use crate::sessions::Sessions;
 use crate::store::Store;
 use crate::token::signer::Signer;
+use crate::traces::Traces;
 
 /// The service.
 #[derive(Debug)]
@@ -52,6 +53,8 @@ pub struct App {
     pub diagnoses: Allowance,
     /// Counters.
     pub metrics: Metrics,
+    /// Traces of requests.
+    pub traces: Traces,
     /// The names that are ours.
     pub names: Names,
     /// The token of the administrator.

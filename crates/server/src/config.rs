@@ -71,6 +71,10 @@ pub struct Config {
     pub limit_per_client: Setting<Option<u32>>,
     /// `--managed-identity`: app ids of what answers as a managed identity; the first is the system-assigned one.
     pub managed_identities: Setting<Vec<String>>,
+    /// `--otlp-endpoint` without a slash at its end; `None`: no traces.
+    pub otlp_endpoint: Setting<Option<String>>,
+    /// `--otlp-sample`, from 0 to 1.
+    pub otlp_sample: Setting<f64>,
     /// The settings file that was read.
     pub file: Setting<Option<PathBuf>>,
     /// Further host names that are ours, with HTTPS on the standard port; set by `run`, not by anybody's settings.
@@ -105,6 +109,8 @@ impl Config {
             limit_per_address: default(None),
             limit_per_client: default(None),
             managed_identities: default(Vec::new()),
+            otlp_endpoint: default(None),
+            otlp_sample: default(1.0),
             file: default(None),
             extra_hosts: Vec::new(),
             given_tls: None,
@@ -150,6 +156,8 @@ impl Config {
         found.one("limit-per-address", &mut config.limit_per_address, values::limit)?;
         found.one("limit-per-client", &mut config.limit_per_client, values::limit)?;
         found.many("managed-identity", &mut config.managed_identities, values::app_id)?;
+        found.one("otlp-endpoint", &mut config.otlp_endpoint, |v| values::otlp_endpoint(v).map(Some))?;
+        found.one("otlp-sample", &mut config.otlp_sample, values::share)?;
         if let Some((path, _)) = &sources.file {
             let origin = found.origin("config");
             config.file = Setting { value: Some(path.clone()), origin };
@@ -235,6 +243,8 @@ impl Config {
             row("limit-per-address", &self.limit_per_address, limit),
             row("limit-per-client", &self.limit_per_client, limit),
             row("managed-identity", &self.managed_identities, |ids| ids.join(" ")),
+            row("otlp-endpoint", &self.otlp_endpoint, |e| e.clone().unwrap_or_default()),
+            row("otlp-sample", &self.otlp_sample, ToString::to_string),
             row("config", &self.file, path),
         ]
     }
@@ -301,6 +311,15 @@ mod tests {
         }
         let text = Config::load(&sources(&[], &[], "\n\nmode = 5\n")).unwrap_err().to_string();
         assert!(text.contains("countersign.toml:3") && text.contains("mode"), "{text}");
+    }
+
+    #[test]
+    fn refusals_show_no_password_of_a_url() {
+        for value in ["http://user:hid@den@otel.example", "http://otel.example?key=hidden", "mysql://u:hidden@h/d"] {
+            let name = if value.starts_with("http") { "otlp-endpoint" } else { "database" };
+            let text = Config::load(&sources(&[(name, value)], &[], "")).unwrap_err().to_string();
+            assert!(!text.contains("hid") && text.contains(name) && text.contains('…'), "{text}");
+        }
     }
 
     #[test]

@@ -23,6 +23,7 @@ use crate::directory::{Client, ResourceEntry, Tenant};
 use crate::store::StoreError;
 use crate::store::model::{Accepted, SignInRecord};
 use crate::token::claims::{self, TokenSpec};
+use crate::traces::{Trace, stage};
 
 pub use identity::{IdentityAsked, IdentityName, IssuedToIdentity, issue_to_identity};
 pub(crate) use kept::encode as form_encode;
@@ -50,6 +51,8 @@ pub struct Asked<'a> {
     pub now: UnixTime,
     /// Random bytes for whatever the answer needs.
     pub random: &'a Random,
+    /// The request's trace, if it is traced.
+    pub trace: Option<&'a Trace>,
 }
 
 /// A token.
@@ -115,9 +118,14 @@ impl From<StoreError> for NotIssued {
 /// # Errors
 /// [`NotIssued`]
 pub async fn issue(app: &App, asked: &Asked<'_>, record: &mut SignInRecord) -> Result<Issued, NotIssued> {
+    let looking_up = stage(asked.trace, "look-up");
     let known = Known::look_up(app, asked.request).await?;
     known.describe(asked.request, record);
-    let admitted = match known.judge(app, asked, record) {
+    drop(looking_up);
+    let verifying = stage(asked.trace, "verify");
+    let judged = known.judge(app, asked, record);
+    drop(verifying);
+    let admitted = match judged {
         Ok(admitted) => admitted,
         Err(not_issued) => {
             known.keep(asked.request, record);
@@ -129,7 +137,7 @@ pub async fn issue(app: &App, asked: &Asked<'_>, record: &mut SignInRecord) -> R
     app.load.of_client(&admitted.tenant_id, &admitted.app_id).map_err(Failure::TooMany)?;
     if app.profile.remembers_jti
         && let Some((jti, until)) = known.use_of_assertion(app)
-        && !app.store().use_once(&admitted.app_id, &jti, until, asked.now).await?
+        && !use_once(app, asked, &admitted.app_id, &jti, until).await?
     {
         known.keep(asked.request, record);
         record.accepted = None;
@@ -137,6 +145,12 @@ pub async fn issue(app: &App, asked: &Asked<'_>, record: &mut SignInRecord) -> R
         return Err(NotIssued::Refused(Box::new(Reason::Replayed { jti })));
     }
     sign(app, asked, admitted, None, record)
+}
+
+/// Whether the assertion was not used before; from now on it was.
+async fn use_once(app: &App, asked: &Asked<'_>, app_id: &str, jti: &str, until: UnixTime) -> Result<bool, StoreError> {
+    let _replay = stage(asked.trace, "replay");
+    app.store().use_once(app_id, jti, until, asked.now).await
 }
 
 /// Signs the token of a client that was admitted. A managed identity's token names its resource id and lives longer.
@@ -166,6 +180,7 @@ fn sign(
         aio: &asked.random[32..48],
         identity,
     };
+    let _signing = stage(asked.trace, "sign");
     let started = std::time::Instant::now();
     let access_token = Zeroizing::new(claims::sign(&spec, &key).map_err(|_| failed())?);
     app.metrics.sign_duration.observe(started.elapsed());

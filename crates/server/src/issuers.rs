@@ -70,6 +70,19 @@ impl std::fmt::Debug for Issuers {
     }
 }
 
+/// TLS towards others, trusting the system's roots (or those in `SSL_CERT_FILE`), and how many there are.
+pub(crate) fn tls_client() -> Option<(rustls::ClientConfig, usize)> {
+    let mut roots = rustls::RootCertStore::empty();
+    let (added, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .ok()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Some((tls, added))
+}
+
 impl Issuers {
     /// Keys of issuers on the public internet; with `allow_private` also on private and loopback addresses.
     pub fn new(crypto: Arc<dyn Provider>, allow_private: bool) -> Self {
@@ -79,14 +92,7 @@ impl Issuers {
     /// The client, trusting the system's roots (or those in `SSL_CERT_FILE`).
     fn client(&self) -> Option<&Client> {
         let made = self.client.get_or_init(|| {
-            let mut roots = rustls::RootCertStore::empty();
-            let (added, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-            let tls = rustls::ClientConfig::builder_with_provider(provider)
-                .with_safe_default_protocol_versions()
-                .ok()?
-                .with_root_certificates(roots)
-                .with_no_client_auth();
+            let (tls, added) = tls_client()?;
             let client = Client::builder()
                 .tls_backend_preconfigured(tls)
                 .https_only(true)

@@ -29,6 +29,7 @@ pub mod state;
 pub mod store;
 pub mod tls;
 pub mod token;
+pub mod traces;
 pub mod well_known;
 
 pub use app::App;

@@ -40,6 +40,8 @@ use crate::store::{Change, Store, StoreError};
 use crate::tls::{self, TlsError};
 use crate::token::rollover;
 use crate::token::signer::{Signer, SignerError};
+use crate::traces::Traces;
+use crate::traces::export::Exporter;
 
 /// Id of the tenant that `serve` makes when there is none and no seed: the same everywhere, so that it can be written into
 /// a configuration.
@@ -167,6 +169,7 @@ pub struct Running {
     serving: JoinHandle<()>,
     stop_journal: watch::Sender<bool>,
     journal: JoinHandle<()>,
+    traces: Option<JoinHandle<()>>,
     _lock: DataLock,
 }
 
@@ -182,6 +185,7 @@ pub struct Opened {
     /// Its insides.
     pub app: Arc<App>,
     journal: journal::Writer,
+    traces: Option<Exporter>,
     lock: DataLock,
 }
 
@@ -227,7 +231,7 @@ impl Server {
         let listener =
             TcpListener::bind((config.listen.value.host.as_str(), config.listen.value.port)).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        let Opened { app, journal, lock } = Self::open_at(config, clock, address.port()).await?;
+        let Opened { app, journal, traces, lock } = Self::open_at(config, clock, address.port()).await?;
         let tls = tls::prepare(&app.config, &app.names, app.now())?;
         let tenant = first_tenant(&app).await?;
         let ready = ready_info(&app, tenant, tls.as_ref().and_then(|t| t.ca_file.clone()));
@@ -235,11 +239,13 @@ impl Server {
         let certificates = Arc::new(ArcSwapOption::from(tls.map(|t| t.config)));
         let (stop, stopping) = watch::channel(false);
         let (stop_journal, journal_stopping) = watch::channel(false);
+        // Both end when all requests are answered.
+        let traces = traces.map(|t| tokio::spawn(t.run(Arc::clone(&app), journal_stopping.clone())));
         let journal = tokio::spawn(journal.run(Arc::clone(&app), journal_stopping));
         tokio::spawn(rollover::run(Arc::clone(&app), stopping.clone()));
         tokio::spawn(renew_certificates(Arc::clone(&app), Arc::clone(&certificates), stopping.clone()));
         let serving = tokio::spawn(connections::serve(Arc::clone(&app), listener, certificates, stopping));
-        let running = Running { ready, address, app, stop, serving, stop_journal, journal, _lock: lock };
+        let running = Running { ready, address, app, stop, serving, stop_journal, journal, traces, _lock: lock };
         if let Err(error) = running.write_ready_file() {
             running.shutdown().await;
             return Err(error);
@@ -282,6 +288,7 @@ impl Server {
         let identities = Identities::open(&data, &config.managed_identities.value)?;
         let crypto = Arc::new(AwsLc);
         let (journal, writer) = Journal::new();
+        let (traces, exporter) = Traces::new(&config);
         let app = Arc::new(App {
             names: Names::new(&config, port),
             profile: config.profile.value,
@@ -296,6 +303,7 @@ impl Server {
             journal,
             diagnoses: crate::diagnosis::Allowance::default(),
             metrics: Metrics::default(),
+            traces,
             admin,
             sessions: Sessions::default(),
             started: now,
@@ -308,7 +316,7 @@ impl Server {
             }
             tracing::info!(tenants = done.tenants, applications = done.applications, left = done.left, "seed applied");
         }
-        Ok(Opened { app, journal: writer, lock })
+        Ok(Opened { app, journal: writer, traces: exporter, lock })
     }
 }
 
@@ -333,6 +341,9 @@ impl Running {
         let _ = self.serving.await;
         let _ = self.stop_journal.send(true);
         let _ = self.journal.await;
+        if let Some(traces) = self.traces {
+            let _ = traces.await;
+        }
         if let Err(error) = self.app.store().close().await {
             tracing::warn!(%error, "the store could not be closed cleanly");
         }

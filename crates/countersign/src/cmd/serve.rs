@@ -73,6 +73,12 @@ pub struct Settings {
     /// Application that answers as a managed identity of this machine, the first as the system-assigned one
     #[arg(long, value_name = "APPID")]
     managed_identity: Vec<String>,
+    /// OpenTelemetry receiver that traces are sent to, by OTLP over HTTP
+    #[arg(long, value_name = "URL")]
+    otlp_endpoint: Option<String>,
+    /// Share of requests that are traced where the caller does not say [default: 1]
+    #[arg(long, value_name = "0..1")]
+    otlp_sample: Option<String>,
     /// File with settings [default: countersign.toml, if it is there]
     #[arg(long, value_name = "FILE")]
     config: Option<String>,
@@ -115,6 +121,8 @@ impl Settings {
             ("limit-per-address", one(self.limit_per_address)),
             ("limit-per-client", one(self.limit_per_client)),
             ("managed-identity", self.managed_identity),
+            ("otlp-endpoint", one(self.otlp_endpoint)),
+            ("otlp-sample", one(self.otlp_sample)),
             ("config", one(self.config)),
         ]
         .into_iter()
@@ -158,7 +166,11 @@ pub fn run(args: Args, color: Color) -> Result<(), Failure> {
             }
         };
     };
-    crate::runtime()?.block_on(Server::serve(config, announce)).map_err(failure)?;
+    let runtime = crate::runtime()?;
+    let served = runtime.block_on(Server::serve(config, announce)).map_err(failure);
+    // All is written by now. What still waits in a thread (the resolver for a name that nobody answers) holds nobody up.
+    runtime.shutdown_background();
+    served?;
     announced
 }
 

@@ -25,7 +25,7 @@ impl Key {
 }
 
 /// Every setting of `serve`.
-pub static KEYS: [Key; 20] = [
+pub static KEYS: &[Key] = &[
     Key {
         name: "listen",
         help: "address to listen on",
@@ -152,6 +152,20 @@ pub static KEYS: [Key; 20] = [
         accepted: "an application (client) id; in dev mode only",
         default: "",
         many: true,
+    },
+    Key {
+        name: "otlp-endpoint",
+        help: "OpenTelemetry receiver that traces are sent to (OTLP over HTTP)",
+        accepted: "http://HOST:PORT or https://HOST:PORT, perhaps with a path, to which /v1/traces is added",
+        default: "",
+        many: false,
+    },
+    Key {
+        name: "otlp-sample",
+        help: "share of requests that are traced where the caller does not say",
+        accepted: "a number from 0 to 1",
+        default: "1",
+        many: false,
     },
     Key {
         name: "config",

@@ -136,7 +136,7 @@ impl Found {
         if let Some((path, text)) = &sources.file {
             read_file(path, text, &mut values)?;
         }
-        for key in &KEYS {
+        for key in KEYS {
             let variable = key.variable();
             if let Some(value) = sources.environment.get(&variable) {
                 // A list in one variable is separated by blanks or commas.
@@ -195,8 +195,16 @@ impl Found {
 
 fn refused(name: &'static str, value: &str, origin: &Origin, why: String) -> ConfigError {
     let accepted = KEYS.iter().find(|k| k.name == name).map_or("", |k| k.accepted);
-    let shown: String = value.chars().take(200).collect();
+    let shown: String = without_secrets(value).chars().take(200).collect();
     ConfigError::Value { key: name, value: shown, origin: origin.clone(), why, accepted }
+}
+
+/// A value as an error may show it: of a URL neither user and password nor what stands behind a question mark.
+fn without_secrets(value: &str) -> String {
+    let Some((scheme, rest)) = value.split_once("://") else { return value.to_owned() };
+    let rest = rest.rsplit_once('@').map_or_else(|| rest.to_owned(), |(_, host)| format!("…@{host}"));
+    let rest = rest.split_once('?').map_or_else(|| rest.clone(), |(before, _)| format!("{before}?…"));
+    format!("{scheme}://{rest}")
 }
 
 fn read_file(path: &Path, text: &str, out: &mut BTreeMap<&'static str, Given>) -> Result<(), ConfigError> {

@@ -300,6 +300,28 @@ pub(super) fn number(value: &str) -> Result<u64, String> {
     value.parse().map_err(|_| "it is no whole number".to_owned())
 }
 
+/// The address of an OpenTelemetry receiver, without a slash at its end.
+pub(super) fn otlp_endpoint(text: &str) -> Result<String, String> {
+    let url = reqwest::Url::parse(text).map_err(|e| format!("it is no URL: {e}"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("it does not begin with https:// or http://".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        return Err("it must be a host, perhaps with port and path, nothing else".to_owned());
+    }
+    let base = text.trim_end_matches('/');
+    Ok(base.strip_suffix("/v1/traces").unwrap_or(base).to_owned())
+}
+
+/// A share, from nothing to all.
+pub(super) fn share(value: &str) -> Result<f64, String> {
+    match value.parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        Ok(_) => Err("it does not lie between 0 and 1".to_owned()),
+        Err(_) => Err("it is no number".to_owned()),
+    }
+}
+
 /// A number of requests a second, or none.
 pub(super) fn limit(value: &str) -> Result<Option<u32>, String> {
     match value {
@@ -372,6 +394,24 @@ mod tests {
         assert!(has("fd00::/8", "fd12::1") && !has("fd00::/8", "fe80::1") && has("0.0.0.0/0", "8.8.8.8"));
         for wrong in ["10.0.0.0/99", "everywhere", "", "10.0.0.0/-1"] {
             assert!(network(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn receivers_of_traces_are_urls_without_secrets() {
+        for (given, is) in [
+            ("http://127.0.0.1:4318", "http://127.0.0.1:4318"),
+            ("https://otel.example/in/", "https://otel.example/in"),
+            ("http://[::1]:4318/v1/traces", "http://[::1]:4318"),
+        ] {
+            assert_eq!(otlp_endpoint(given).unwrap(), is);
+        }
+        for wrong in ["", "127.0.0.1:4318", "grpc://x:4317", "http://user:pass@x", "http://x?key=1", "http://"] {
+            assert!(otlp_endpoint(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!((share("0"), share("1"), share("0.05")), (Ok(0.0), Ok(1.0), Ok(0.05)));
+        for wrong in ["", "-0.1", "1.01", "NaN", "half", "inf"] {
+            assert!(share(wrong).is_err(), "{wrong}");
         }
     }
 

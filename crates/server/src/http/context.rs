@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::issue::Random;
 use crate::secrets;
+use crate::traces::{Measured, Trace, stage};
 
 /// What belongs to one request.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub struct Context {
     pub random: Random,
     /// When the request had come.
     pub started: Instant,
+    /// Its trace, if it is traced.
+    pub trace: Option<Arc<Trace>>,
 }
 
 impl Context {
@@ -62,7 +65,15 @@ impl Context {
             address: app.names.client_address(peer, text("x-forwarded-for")),
             random,
             started: Instant::now(),
+            trace: None,
         }
+    }
+}
+
+impl Context {
+    /// Measures a stage of the work on this request until the answer is dropped.
+    pub fn stage(&self, name: &'static str) -> Measured<'_> {
+        stage(self.trace.as_deref(), name)
     }
 }
 

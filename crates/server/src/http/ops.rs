@@ -57,6 +57,10 @@ fn gauges(app: &App, out: &mut String) {
     write_gauge(out, "countersign_requests_waiting", help, one(app.load.waiting() as f64));
     let help = "Sign-in rows that wait to be written.";
     write_gauge(out, "countersign_sign_ins_waiting", help, one(app.journal.waiting() as f64));
+    let help = "Spans that an OpenTelemetry receiver took.";
+    write_counter(out, "countersign_spans_exported_total", help, &app.traces.exported);
+    let help = "Spans that were lost: the queue was full, or the receiver away.";
+    write_counter(out, "countersign_spans_dropped_total", help, &app.traces.dropped);
     let help = "Clients in the cache.";
     write_gauge(out, "countersign_cached_clients", help, one(directory.cached_clients() as f64));
     let help = "Clients that a request found in the cache.";

@@ -22,6 +22,7 @@ use super::respond::{Answer, Body, TEXT, answer, open_to_any_origin, with_ids};
 use super::{cloud, graph, identity, ops, portal};
 use crate::app::App;
 use crate::load::Place;
+use crate::traces::Call;
 
 /// What a path names.
 #[derive(Debug, PartialEq, Eq)]
@@ -75,6 +76,34 @@ impl<'a> Route<'a> {
         }
     }
 
+    /// What is asked all day long by machines that watch is not worth a trace.
+    fn is_traced(&self) -> bool {
+        !matches!(self, Self::Live | Self::Ready | Self::Metrics)
+    }
+
+    /// The path with its parameters in braces, for traces: as few names as there are routes.
+    fn template(&self) -> &'static str {
+        match self {
+            Self::Token(EndpointVersion::V2, _) => "/{tenant}/oauth2/v2.0/token",
+            Self::Token(EndpointVersion::V1, _) => "/{tenant}/oauth2/token",
+            Self::Configuration(Api::V2, _) => "/{tenant}/v2.0/.well-known/openid-configuration",
+            Self::Configuration(Api::V1, _) => "/{tenant}/.well-known/openid-configuration",
+            Self::Keys(_) => "/{tenant}/discovery/keys",
+            Self::Instance => "/common/discovery/instance",
+            Self::ErrorPage => "/error",
+            Self::Live => "/livez",
+            Self::Ready => "/readyz",
+            Self::Metrics => "/metrics",
+            Self::Graph => "/v1.0/{resource}",
+            Self::Portal => "/portal/{page}",
+            Self::Endpoints => "/metadata/endpoints",
+            Self::ResourceManager => "/subscriptions/{resource}",
+            Self::IdentityOfMachine => "/metadata/identity/oauth2/token",
+            Self::IdentityOfAppService => "/msi/token",
+            Self::Nothing => "/{unknown}",
+        }
+    }
+
     /// Methods that a route takes, as `Allow` lists them.
     fn methods(&self) -> &'static str {
         match self {
@@ -91,12 +120,18 @@ impl<'a> Route<'a> {
 /// # Errors
 /// None: whatever happens has an answer.
 pub async fn reply(app: Arc<App>, peer: IpAddr, request: Request<Incoming>) -> Result<Answer, Infallible> {
-    let context = {
+    let route = Route::of(request.uri().path());
+    let mut context = {
         let host = host(request.headers(), request.uri()).unwrap_or_default();
         Context::of(&app, request.headers(), host, request.uri().query(), peer)
     };
-    let graph = matches!(Route::of(request.uri().path()), Route::Graph);
-    let head = request.method() == Method::HEAD;
+    if route.is_traced() {
+        let parent = request.headers().get("traceparent").and_then(|v| v.to_str().ok());
+        context.trace = app.traces.begin(parent, &context.trace_id, app.now(), context.started);
+    }
+    let (graph, template) = (route == Route::Graph, route.template());
+    let (head, method) = (request.method() == Method::HEAD, method_name(request.method()));
+    let protocol = protocol(request.version());
     let mut reply = match Guarded::new(dispatch(&app, &context, peer, request)).await {
         Ok(reply) => reply,
         Err(Panicked) => {
@@ -112,6 +147,18 @@ pub async fn reply(app: Arc<App>, peer: IpAddr, request: Request<Incoming>) -> R
     };
     if head {
         without_body(&mut reply);
+    }
+    if let Some(trace) = &context.trace {
+        let call = Call {
+            method,
+            route: template,
+            protocol,
+            base: &context.base,
+            status: reply.status().as_u16(),
+            request_id: &context.trace_id,
+            correlation_id: &context.correlation_id,
+        };
+        app.traces.finish(trace, &call);
     }
     Ok(reply)
 }
@@ -140,7 +187,7 @@ async fn dispatch(app: &Arc<App>, context: &Context, peer: IpAddr, request: Requ
         _ if parts.method == Method::OPTIONS && route != Route::Portal => options(&route, context),
         Route::Token(version, tenant) => {
             if parts.method == Method::POST {
-                match body::read(&parts.headers, incoming).await {
+                match received(context, &parts.headers, incoming).await {
                     Ok(body) => match admitted(app, context).await {
                         Ok(_place) => {
                             let query = parts.uri.query();
@@ -196,10 +243,17 @@ async fn dispatch(app: &Arc<App>, context: &Context, peer: IpAddr, request: Requ
     reply
 }
 
+/// The body of a token request, measured.
+async fn received(context: &Context, headers: &HeaderMap, incoming: Incoming) -> Result<bytes::Bytes, BodyError> {
+    let _receiving = context.stage("receive");
+    body::read(headers, incoming).await
+}
+
 /// A place for a token request, once its turn has come; or the refusal for whoever comes too often, or when too many wait.
 async fn admitted<'a>(app: &'a App, context: &Context) -> Result<Place<'a>, Refusal> {
     app.load.of_address(context.address).map_err(Refusal::too_many)?;
     let place = app.load.enter().ok_or_else(Refusal::unavailable)?;
+    let _waiting = context.stage("queue");
     // To the end of the queue: requests that have come meanwhile are counted before the work of this one is done.
     tokio::task::yield_now().await;
     Ok(place)
@@ -222,6 +276,20 @@ fn options(route: &Route<'_>, context: &Context) -> Answer {
     }
     with_ids(&mut response, context);
     response
+}
+
+/// A method by its name, where it is one of those that HTTP has.
+fn method_name(method: &Method) -> &'static str {
+    const KNOWN: [&str; 7] = ["GET", "POST", "PATCH", "DELETE", "HEAD", "PUT", "OPTIONS"];
+    KNOWN.into_iter().find(|name| *name == method.as_str()).unwrap_or("_OTHER")
+}
+
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_2 => "2",
+        Version::HTTP_10 => "1.0",
+        _ => "1.1",
+    }
 }
 
 /// The host a request names: its `Host` header or, in HTTP/2, its authority.

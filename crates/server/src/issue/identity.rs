@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::clouds;
 use crate::store::StoreError;
 use crate::store::model::SignInRecord;
+use crate::traces::{Trace, stage};
 use countersign_core::time::UnixTime;
 
 /// How a request names the identity it wants.
@@ -51,6 +52,8 @@ pub struct IdentityAsked<'a> {
     pub now: UnixTime,
     /// Random bytes for whatever the answer needs.
     pub random: &'a Random,
+    /// The request's trace, if it is traced.
+    pub trace: Option<&'a Trace>,
 }
 
 /// Issues a token to a managed identity; `None` when there is no such identity.
@@ -72,9 +75,11 @@ pub async fn issue_to_identity(
         "",
         None,
     );
-    let asked = Asked { request: &request, base: asked.base, now: asked.now, random: asked.random };
+    let asked = Asked { request: &request, base: asked.base, now: asked.now, random: asked.random, trace: asked.trace };
+    let looking_up = stage(asked.trace, "look-up");
     let known = Known::look_up(app, &request).await?;
     known.describe(&request, record);
+    drop(looking_up);
     "managedIdentity".clone_into(&mut record.credential_type);
     let admitted = known.judge_identity(app, &asked)?;
     admitted.describe(record);

@@ -24,6 +24,7 @@ pub async fn answer(
 ) -> Answer {
     let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
     let authorization = text(http::header::AUTHORIZATION);
+    let reading = context.stage("read");
     let mut request = TokenRequest::read(
         tenant,
         version,
@@ -36,6 +37,7 @@ pub async fn answer(
         .get("restrict-access-to-tenants")
         .and_then(|v| v.to_str().ok())
         .map(|list| list.split(',').map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()).collect());
+    drop(reading);
     let now = app.now();
     let mut record = SignInRecord {
         id: context.trace_id.clone(),
@@ -45,7 +47,8 @@ pub async fn answer(
         ..SignInRecord::default()
     };
     record.client = client(&request, headers);
-    let asked = Asked { request: &request, base: &context.base, now, random: &context.random };
+    let asked =
+        Asked { request: &request, base: &context.base, now, random: &context.random, trace: context.trace.as_deref() };
     let response = match issue::issue(app, &asked, &mut record).await {
         Ok(issued) => token_answer(StatusCode::OK, success(version, &issued), context, 0),
         Err(not_issued) => {
@@ -58,6 +61,7 @@ pub async fn answer(
                     .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
                     .collect();
                 let whole = Whole { request: &request, base: &context.base, query, headers: &headers, body };
+                let _diagnosing = context.stage("diagnose");
                 record.diagnosis = diagnosis::of_refused(app, &whole, now, &refusal.description).await;
             }
             refusal.answer(app, context)
@@ -135,6 +139,10 @@ pub fn note(app: &App, context: &Context, mut record: SignInRecord) {
     let took = context.started.elapsed();
     record.micros = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
     app.metrics.token_duration.observe(took);
+    if let Some(trace) = &context.trace {
+        trace.describe(&record);
+    }
+    let _recording = context.stage("journal");
     if !app.journal.record(record) {
         app.metrics.sign_ins_dropped.count();
     }

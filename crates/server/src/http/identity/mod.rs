@@ -61,7 +61,14 @@ async fn issue(
         credential_type: "managedIdentity".to_owned(),
         ..SignInRecord::default()
     };
-    let asked = IdentityAsked { name, resource, base: &context.base, now, random: &context.random };
+    let asked = IdentityAsked {
+        name,
+        resource,
+        base: &context.base,
+        now,
+        random: &context.random,
+        trace: context.trace.as_deref(),
+    };
     let outcome = match issue_to_identity(app, &asked, &mut record).await {
         Ok(Some(issued)) => Ok(issued),
         Ok(None) => return Err(NoToken::NoIdentity),
