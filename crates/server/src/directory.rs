@@ -12,9 +12,10 @@ use countersign_core::authority::{Tenant as TenantNames, is_guid};
 use countersign_core::crypto::Provider;
 use countersign_core::x509::certificate::Certificate;
 use quick_cache::sync::Cache;
+use tokio::sync::watch;
 
 use crate::metrics::Counter;
-use crate::store::model::TenantRecord;
+use crate::store::model::{TenantRecord, TokenAlg};
 use crate::store::{Change, Store, StoreError, Touched, Transaction};
 use crate::well_known;
 
@@ -50,6 +51,8 @@ pub struct ResourceEntry {
     pub enabled: bool,
     /// Version of its access tokens.
     pub token_version: u8,
+    /// How they are signed.
+    pub token_alg: TokenAlg,
     /// Whether a client needs a role.
     pub assignment_required: bool,
 }
@@ -62,6 +65,8 @@ pub struct Directory {
     tenants: Cache<String, Cached<Option<Arc<Tenant>>>>,
     resources: Cache<(u128, String), Cached<Found>>,
     marks: Marks,
+    /// Whether a resource was seen whose tokens are signed by ES256.
+    es256: watch::Sender<bool>,
     /// Clients that were found in the cache.
     pub cached: Counter,
     /// Clients that were read from the store, or are not there.
@@ -150,6 +155,7 @@ impl Directory {
             tenants: Cache::new(SMALL),
             resources: Cache::new(SMALL),
             marks: Marks::new(),
+            es256: watch::Sender::new(false),
             cached: Counter::default(),
             read: Counter::default(),
         }
@@ -158,6 +164,17 @@ impl Directory {
     /// Clients in the cache.
     pub fn cached_clients(&self) -> usize {
         self.clients.len()
+    }
+
+    /// Whether a resource was seen, when it was changed or asked for, whose tokens are signed by ES256.
+    pub fn es256_wanted(&self) -> watch::Receiver<bool> {
+        self.es256.subscribe()
+    }
+
+    fn want(&self, alg: TokenAlg) {
+        if alg == TokenAlg::Es256 {
+            self.es256.send_if_modified(|wanted| !std::mem::replace(wanted, true));
+        }
     }
 
     /// The store behind it, for reads that need no cache.
@@ -238,6 +255,7 @@ impl Directory {
                 display_name: known.display_name.to_owned(),
                 enabled: stored.as_ref().is_none_or(|s| s.enabled),
                 token_version: known.token_version,
+                token_alg: TokenAlg::default(),
                 assignment_required: stored.is_some_and(|s| s.assignment_required),
             };
             let slot = guid_key(known.app_id).map(|app| slot_of(tenant.key, app));
@@ -261,12 +279,14 @@ impl Directory {
         let slot = guid_key(&app_id).map(|app| slot_of(tenant.key, app));
         let entry = self.store.client(id, &app_id).await?.and_then(|c| {
             let principal = c.service_principal?;
+            self.want(c.application.token_alg);
             Some(Arc::new(ResourceEntry {
                 app_id: c.application.app_id,
                 object_id: principal.object_id,
                 display_name: c.application.display_name,
                 enabled: principal.enabled,
                 token_version: c.application.token_version,
+                token_alg: c.application.token_alg,
                 assignment_required: principal.assignment_required,
             }))
         });
@@ -279,7 +299,7 @@ impl Directory {
     /// [`StoreError`] when the store cannot be written.
     pub async fn edit(self: &Arc<Self>) -> Result<Edit, StoreError> {
         let transaction = self.store.begin().await?;
-        Ok(Edit { directory: Arc::clone(self), transaction, touched: Vec::new() })
+        Ok(Edit { directory: Arc::clone(self), transaction, touched: Vec::new(), token_alg: TokenAlg::default() })
     }
 
     /// Applies changes in one transaction and commits it.
@@ -320,6 +340,8 @@ pub struct Edit {
     directory: Arc<Directory>,
     transaction: Box<dyn Transaction>,
     touched: Vec<Touched>,
+    /// ES256 when a changed resource wants it.
+    token_alg: TokenAlg,
 }
 
 impl Edit {
@@ -328,6 +350,11 @@ impl Edit {
     /// # Errors
     /// [`StoreError`]; the edit must then be dropped.
     pub async fn apply(&mut self, change: Change) -> Result<(), StoreError> {
+        if let Change::CreateApplication(record) | Change::UpdateApplication(record) = &change
+            && record.token_alg != TokenAlg::default()
+        {
+            self.token_alg = record.token_alg;
+        }
         let touched = self.transaction.apply(change).await?;
         match touched {
             Touched::Nothing => {}
@@ -343,12 +370,15 @@ impl Edit {
     /// # Errors
     /// [`StoreError`]; nothing was changed then.
     pub async fn commit(self) -> Result<u64, StoreError> {
-        let Self { directory, transaction, touched } = self;
+        let Self { directory, transaction, touched, token_alg } = self;
         let committing = tokio::spawn(async move {
             let version = transaction.commit().await;
             // Also after an error: whether a failed commit took effect is not always known.
             for touched in &touched {
                 directory.forget(touched);
+            }
+            if version.is_ok() {
+                directory.want(token_alg);
             }
             version
         });

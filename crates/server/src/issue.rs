@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 use crate::app::App;
 use crate::directory::{Client, ResourceEntry, Tenant};
 use crate::store::StoreError;
-use crate::store::model::{Accepted, SignInRecord};
+use crate::store::model::{Accepted, SignInRecord, TokenAlg};
 use crate::token::claims::{self, TokenSpec};
 use crate::traces::{Trace, stage};
 
@@ -162,7 +162,7 @@ fn sign(
     record: &mut SignInRecord,
 ) -> Result<Issued, NotIssued> {
     let failed = || NotIssued::Failed(Failure::Sign);
-    let key = app.signer.active(asked.now).ok_or_else(failed)?;
+    let key = app.signer.for_tokens(admitted.token_alg, asked.now).ok_or_else(failed)?;
     let spread = u64::from_le_bytes(asked.random[48..56].try_into().unwrap_or_default()) % LIFE_SPREAD;
     let uti = countersign_core::encoding::encode_base64url(&asked.random[16..32]);
     let spec = TokenSpec {
@@ -268,6 +268,7 @@ impl Known {
             object_id,
             credential: Some(credential),
             resource: resource.ok_or_else(|| missing("resource"))?,
+            token_alg: self.token_alg(),
         })
     }
 
@@ -282,6 +283,10 @@ impl Known {
             assignment_required: entry.assignment_required,
             roles: self.client.as_ref().map(|c| c.roles_at(&entry.object_id)).unwrap_or_default(),
         }
+    }
+
+    fn token_alg(&self) -> TokenAlg {
+        self.resource.as_ref().map(|r| r.token_alg).unwrap_or_default()
     }
 
     fn jwt(&self) -> Option<&UnverifiedJwt> {
@@ -360,6 +365,7 @@ struct Admitted {
     /// `None` for a managed identity, which has none.
     credential: Option<Credential>,
     resource: Resource,
+    token_alg: TokenAlg,
 }
 
 impl Admitted {

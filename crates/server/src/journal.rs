@@ -223,10 +223,15 @@ impl Writer {
                 return;
             }
             since_prune += batch.len() as u64;
+            let full = batch.len() >= BATCH;
             self.write(&app, &mut batch).await;
             if since_prune >= u64::from(PRUNE_STEP) {
                 since_prune = 0;
                 let _ = prune(&app).await;
+            }
+            // Whoever is behind does not wait for more.
+            if full {
+                continue;
             }
             tokio::select! {
                 () = tokio::time::sleep(GATHER) => {}

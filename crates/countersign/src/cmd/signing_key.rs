@@ -42,7 +42,7 @@ async fn list(args: &Args) -> Result<(), Failure> {
     graph
         .each("countersign/signingKeys", |key| {
             table.push(
-                ["id", "state", "signsFromDateTime", "publishedUntilDateTime"]
+                ["id", "algorithm", "state", "signsFromDateTime", "publishedUntilDateTime"]
                     .map(|name| text(key, name).unwrap_or("-").to_owned()),
             );
             keys.push(key.clone());
@@ -51,7 +51,7 @@ async fn list(args: &Args) -> Result<(), Failure> {
         .await?;
     match args.format {
         Format::Json => output::json(&keys),
-        Format::Human => output::data(&output::table(["KEY", "STATE", "SIGNS FROM", "PUBLISHED UNTIL"], &table)),
+        Format::Human => output::data(&output::table(["KEY", "ALG", "STATE", "SIGNS FROM", "PUBLISHED UNTIL"], &table)),
     }
 }
 
@@ -61,14 +61,21 @@ async fn roll(args: &Args) -> Result<(), Failure> {
     match args.format {
         Format::Json => output::json(&rolled),
         Format::Human => {
-            let member = |name| text(&rolled, name).unwrap_or("-");
-            eprintln!(
-                "{} signs from {}; {} stays published until its tokens have ended",
-                member("id"),
-                member("signsFromDateTime"),
-                member("follows")
-            );
-            output::data(&format!("{}\n", member("id")))
+            let others = rolled.get("others").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+            let mut kids = String::new();
+            for key in std::iter::once(&rolled).chain(others) {
+                let member = |name| text(key, name).unwrap_or("-");
+                eprintln!(
+                    "{} ({}) signs from {}; {} stays published until its tokens have ended",
+                    member("id"),
+                    member("algorithm"),
+                    member("signsFromDateTime"),
+                    member("follows")
+                );
+                kids.push_str(member("id"));
+                kids.push('\n');
+            }
+            output::data(&kids)
         }
     }
 }

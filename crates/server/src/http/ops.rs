@@ -79,8 +79,8 @@ async fn of_keys(app: &App, out: &mut String) -> Result<(), StoreError> {
     let until = keys.iter().filter_map(|k| Some((label(&k.kid), k.published_until?.secs() as f64)));
     let help = "Until when a signing key that has a successor is published.";
     write_gauge(out, "countersign_signing_key_not_after_seconds", help, until);
-    let active = app.signer.active(app.now()).map(|k| (label(&k.kid), 1.0));
-    write_gauge(out, "countersign_signing_key_active", "The key that signs.", active);
+    let active = app.signer.signing_now(app.now()).into_iter().map(|kid| (label(&kid), 1.0));
+    write_gauge(out, "countersign_signing_key_active", "The keys that sign, one for each algorithm in use.", active);
     Ok(())
 }
 

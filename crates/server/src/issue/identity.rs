@@ -170,6 +170,7 @@ impl Known {
             object_id: principal.object_id.clone(),
             credential: None,
             resource: target.ok_or_else(|| undecided("resource"))?,
+            token_alg: self.token_alg(),
         })
     }
 }

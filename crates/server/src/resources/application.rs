@@ -16,7 +16,7 @@ use super::{
     MAX_CREDENTIALS, Origin, Reading, certificate, federated, key_credentials, password, roles, service_principal,
     trust,
 };
-use crate::store::model::{ApplicationRecord, CertificateAuthorityRecord, KeyCredentialRecord, TenantRecord};
+use crate::store::model::{ApplicationRecord, CertificateAuthorityRecord, KeyCredentialRecord, TenantRecord, TokenAlg};
 use crate::well_known;
 
 /// An application of a file, with what belongs to it outside its own record.
@@ -233,6 +233,9 @@ fn take(
     if let Some(version) = token_version(fields)? {
         record.token_version = version;
     }
+    if let Some(alg) = token_alg(fields)? {
+        record.token_alg = alg;
+    }
     for member in fields.members() {
         let name = member.name.as_str();
         let own =
@@ -296,6 +299,22 @@ fn token_version(fields: &Fields<'_>) -> Result<Option<u8>, Fault> {
             let api = fields.path.member("api");
             let message = "must be 1, 2 or null".to_owned();
             Err(Fault::at(node.at, &api.member("requestedAccessTokenVersion"), message))
+        }
+    }
+}
+
+/// `api.requestedAccessTokenSigningAlgorithm`: null and RS256 as Entra signs, ES256 for resources that want it. No member of
+/// Microsoft's Graph, where `requestedAccessTokenVersion` stands that says the same kind of thing.
+fn token_alg(fields: &Fields<'_>) -> Result<Option<TokenAlg>, Fault> {
+    const NAME: &str = "requestedAccessTokenSigningAlgorithm";
+    let Some(node) = fields.present("api").and_then(|api| api.get(NAME)) else { return Ok(None) };
+    match &node.value {
+        Value::Null => Ok(Some(TokenAlg::Rs256)),
+        Value::Text(text) if text == "RS256" => Ok(Some(TokenAlg::Rs256)),
+        Value::Text(text) if text == "ES256" => Ok(Some(TokenAlg::Es256)),
+        _ => {
+            let api = fields.path.member("api");
+            Err(Fault::at(node.at, &api.member(NAME), "must be \"RS256\", \"ES256\" or null".to_owned()))
         }
     }
 }

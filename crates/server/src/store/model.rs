@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use countersign_core::jose::alg::Alg;
 use countersign_core::request::EndpointVersion;
 use countersign_core::time::UnixTime;
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,9 @@ pub struct ApplicationRecord {
     /// `api.requestedAccessTokenVersion`: 1 (also for null) or 2.
     #[serde(default = "one")]
     pub token_version: u8,
+    /// `api.requestedAccessTokenSigningAlgorithm`, which Microsoft's Graph does not have.
+    #[serde(default, skip_serializing_if = "TokenAlg::is_default")]
+    pub token_alg: TokenAlg,
     /// `identifierUris`; each once per tenant.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub identifier_uris: Vec<String>,
@@ -84,6 +88,32 @@ pub struct ApplicationRecord {
     /// All other members of the Graph resource, as received.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub document: Map<String, Value>,
+}
+
+/// How access tokens for a resource are signed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TokenAlg {
+    /// As Entra does it.
+    #[default]
+    #[serde(rename = "RS256")]
+    Rs256,
+    /// For resources that want many tokens: signing costs a tenth.
+    #[serde(rename = "ES256")]
+    Es256,
+}
+
+impl TokenAlg {
+    /// The algorithm.
+    pub const fn alg(self) -> Alg {
+        match self {
+            Self::Rs256 => Alg::Rs256,
+            Self::Es256 => Alg::Es256,
+        }
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A certificate entry (Graph `keyCredential`).

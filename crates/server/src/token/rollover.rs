@@ -1,6 +1,7 @@
 //! How keys that sign access tokens follow each other: the next one is published before it signs, the last one stays published
 //! until its tokens have ended.
 //!
+//! Each algorithm has an order of its own; ES256 only once a resource asks for it.
 //! [`run`] keeps the order in the background, [`roll`] is the command's and the portal's. What is to be done is worked out by
 //! [`plan`] from the store's records alone, so that every node of a service comes to the same answer.
 
@@ -15,7 +16,7 @@ use super::signer::{SignerError, make_key};
 use crate::app::App;
 use crate::config::Mode;
 use crate::store::Change;
-use crate::store::model::{AuditRecord, SigningKeyRecord};
+use crate::store::model::{AuditRecord, SigningKeyRecord, TokenAlg};
 
 /// Longest life of a token (that of a managed identity, a day), and an hour for clocks that jump.
 const LONGEST_TOKEN: i64 = 86_400 + 3_600;
@@ -31,6 +32,15 @@ const NEVER: UnixTime = UnixTime::from_secs(253_370_764_800);
 /// How often it is looked whether something is to be done; also the pause before the first time, so that a service that was
 /// just started answers requests first.
 const EVERY: Duration = Duration::from_secs(10);
+
+/// The pause before the first key for ES256 is made: requests come first.
+const SOON: Duration = Duration::from_secs(1);
+/// Each has keys that follow each other.
+const ALGORITHMS: [TokenAlg; 2] = [TokenAlg::Rs256, TokenAlg::Es256];
+
+fn of_alg(keys: &[SigningKeyRecord], alg: TokenAlg) -> Vec<SigningKeyRecord> {
+    keys.iter().filter(|k| k.alg == alg.alg().name()).cloned().collect()
+}
 
 /// When keys follow each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +85,9 @@ fn next(keys: &[SigningKeyRecord], now: UnixTime) -> Option<&SigningKeyRecord> {
 pub fn plan(keys: &[SigningKeyRecord], policy: Policy, now: UnixTime) -> Plan {
     let mut plan = Plan::default();
     let Some(active) = active(keys, now) else {
-        // A clock that was set back: whatever signs then, nothing is to be changed by it.
+        // The first key of an algorithm is published like any other before it signs. With others there the clock was set
+        // back: whatever signs then, nothing is to be changed by it.
+        plan.make = keys.is_empty().then(|| now.plus_secs(policy.ahead));
         return plan;
     };
     for key in keys.iter().filter(|k| k.signs_from < active.signs_from && k.published_until.is_none()) {
@@ -111,6 +123,8 @@ pub struct By<'a> {
 /// What [`roll`] did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rolled {
+    /// Its algorithm.
+    pub alg: &'static str,
     /// The key that signs now, or soon.
     pub kid: String,
     /// From when on.
@@ -119,35 +133,61 @@ pub struct Rolled {
     pub follows: String,
 }
 
-/// Lets the next key sign as soon as it was published long enough; the last one stays published until its tokens have ended.
+/// Lets the next key of each algorithm in use sign as soon as it was published long enough; the last one stays published until its tokens have ended.
 ///
 /// # Errors
 /// [`SignerError`]; nothing was changed then.
-pub async fn roll(app: &Arc<App>, by: By<'_>) -> Result<Rolled, SignerError> {
+pub async fn roll(app: &Arc<App>, by: By<'_>) -> Result<Vec<Rolled>, SignerError> {
     let turn = app.signer.turn().await;
-    let (now, policy) = (app.now(), Policy::of(app));
     let keys = app.store().signing_keys().await?;
-    let last = active(&keys, now).cloned();
-    let mut coming = match next(&keys, now) {
+    let (mut all, mut changes) = (Vec::new(), Vec::new());
+    for alg in ALGORITHMS {
+        let keys = of_alg(&keys, alg);
+        if alg == TokenAlg::Rs256 || !keys.is_empty() {
+            all.push(roll_one(app, by, alg, &keys, &mut changes).await?);
+        }
+    }
+    app.directory.change(changes).await?;
+    app.signer.reload(app.store(), &app.secrets).await?;
+    drop(turn);
+    for rolled in &all {
+        tracing::info!(
+            kid = rolled.kid,
+            alg = rolled.alg,
+            signs_from = rolled.signs_from.rfc3339(),
+            "signing key rolled"
+        );
+    }
+    Ok(all)
+}
+
+/// Works out what rolling the keys of one algorithm changes.
+async fn roll_one(
+    app: &Arc<App>,
+    by: By<'_>,
+    alg: TokenAlg,
+    keys: &[SigningKeyRecord],
+    changes: &mut Vec<Change>,
+) -> Result<Rolled, SignerError> {
+    let (now, policy) = (app.now(), Policy::of(app));
+    let last = active(keys, now).cloned();
+    let mut coming = match next(keys, now) {
         Some(key) => key.clone(),
-        None => make(app, now, now.plus_secs(policy.ahead)).await?,
+        None => make(app, alg, now, now.plus_secs(policy.ahead)).await?,
     };
     coming.signs_from = coming.signs_from.min(now.max(coming.created.plus_secs(policy.ahead)));
     let rolled = Rolled {
+        alg: alg.alg().name(),
         kid: coming.kid.clone(),
         signs_from: coming.signs_from,
         follows: last.as_ref().map(|k| k.kid.clone()).unwrap_or_default(),
     };
     let row = audit(by, now, "Roll signing key", &coming, last.as_ref());
-    let mut changes = vec![Change::PutSigningKey(Box::new(coming)), row];
+    changes.extend([Change::PutSigningKey(Box::new(coming)), row]);
     if let Some(last) = last {
         let until = Some(rolled.signs_from.plus_secs(LONGEST_TOKEN));
         changes.push(Change::PutSigningKey(Box::new(SigningKeyRecord { published_until: until, ..last })));
     }
-    app.directory.change(changes).await?;
-    app.signer.reload(app.store(), &app.secrets).await?;
-    drop(turn);
-    tracing::info!(kid = rolled.kid, signs_from = rolled.signs_from.rfc3339(), "signing key rolled");
     Ok(rolled)
 }
 
@@ -159,28 +199,39 @@ pub async fn keep(app: &Arc<App>) -> Result<(), SignerError> {
     let _turn = app.signer.turn().await;
     let now = app.now();
     let keys = app.store().signing_keys().await?;
-    let plan = plan(&keys, Policy::of(app), now);
-    if plan == Plan::default() {
+    let mut plans = Vec::new();
+    for alg in ALGORITHMS {
+        let keys = of_alg(&keys, alg);
+        let in_use = alg == TokenAlg::Rs256 || !keys.is_empty() || *app.directory.es256_wanted().borrow();
+        let plan = if in_use { plan(&keys, Policy::of(app), now) } else { Plan::default() };
+        if plan != Plan::default() {
+            plans.push((alg, plan));
+        }
+    }
+    if plans.is_empty() {
         return Ok(());
     }
     let tenant_id = app.store().tenants().await?.into_iter().next().map(|t| t.id).unwrap_or_default();
     let correlation_id = uuid::Uuid::new_v4().to_string();
     let by = By { actor: "service", tenant_id: &tenant_id, correlation_id: &correlation_id };
-    let mut changes = Vec::new();
-    for key in plan.change {
-        let activity = if key.signs_from > now { "Update signing key" } else { "Retire signing key" };
-        changes.push(audit(by, now, activity, &key, None));
-        changes.push(Change::PutSigningKey(Box::new(key)));
-    }
-    if let Some(from) = plan.make {
-        let key = make(app, now, from).await?;
-        changes.push(audit(by, now, "Add signing key", &key, None));
-        changes.push(Change::PutSigningKey(Box::new(key)));
+    let (mut changes, mut remove) = (Vec::new(), Vec::new());
+    for (alg, plan) in plans {
+        for key in plan.change {
+            let activity = if key.signs_from > now { "Update signing key" } else { "Retire signing key" };
+            changes.push(audit(by, now, activity, &key, None));
+            changes.push(Change::PutSigningKey(Box::new(key)));
+        }
+        if let Some(from) = plan.make {
+            let key = make(app, alg, now, from).await?;
+            changes.push(audit(by, now, "Add signing key", &key, None));
+            changes.push(Change::PutSigningKey(Box::new(key)));
+        }
+        remove.extend(plan.remove);
     }
     if !changes.is_empty() {
         app.directory.change(changes).await?;
     }
-    for kid in plan.remove {
+    for kid in remove {
         app.store().remove_signing_key(&kid).await?;
     }
     app.signer.reload(app.store(), &app.secrets).await
@@ -188,9 +239,19 @@ pub async fn keep(app: &Arc<App>) -> Result<(), SignerError> {
 
 /// Keeps the order of keys until `stop` says so.
 pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    let mut wanted = app.directory.es256_wanted();
     loop {
+        let es256 = async {
+            let wanted = wanted.wait_for(|wanted| *wanted).await.is_ok();
+            if wanted && app.signer.algorithms(app.now()).len() == 1 {
+                tokio::time::sleep(SOON).await;
+            } else {
+                std::future::pending::<()>().await;
+            }
+        };
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
+            () = es256 => {}
             _ = stop.changed() => return,
         }
         if let Err(error) = keep(&app).await {
@@ -199,10 +260,10 @@ pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-async fn make(app: &Arc<App>, now: UnixTime, from: UnixTime) -> Result<SigningKeyRecord, SignerError> {
+async fn make(app: &Arc<App>, alg: TokenAlg, now: UnixTime, from: UnixTime) -> Result<SigningKeyRecord, SignerError> {
     let service = Arc::clone(app);
     // Off the threads that answer requests.
-    tokio::task::spawn_blocking(move || make_key(&service.secrets, now, from))
+    tokio::task::spawn_blocking(move || make_key(&service.secrets, alg, now, from))
         .await
         .unwrap_or_else(|_| Err(SignerError::Make("the task that makes it ended".to_owned())))
 }
@@ -292,6 +353,12 @@ mod tests {
         assert_eq!(step.change[0].signs_from, NOW.plus_secs(29 * DAY));
         // What a command brought forward is not put off again.
         assert_eq!(plan(&[first, key("b", NOW.plus_secs(60))], MONTHLY, NOW), Plan::default());
+    }
+
+    #[test]
+    fn the_first_key_of_an_algorithm_is_published_before_it_signs() {
+        assert_eq!(plan(&[], MONTHLY, NOW), Plan { make: Some(NOW.plus_secs(300)), ..Plan::default() });
+        assert_eq!(plan(&[key("a", NOW.plus_secs(300))], MONTHLY, NOW), Plan::default(), "and only one is made");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The keys that sign access tokens: made once, kept encrypted, published as a JWK Set (RFC 7517).
 //!
-//! Opened at the start. Signing runs on the calling thread: it costs about 240 µs, a change of threads would cost more.
+//! Opened at the start. RS256 signs for every resource but those that ask for ES256. Signing runs on the calling thread: it costs
+//! about 240 µs (RS256) or 20 µs (ES256), a change of threads would cost more.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,10 +15,10 @@ use countersign_core::keyfile::PrivateKey;
 use countersign_core::thumbprint::sha1;
 use countersign_core::time::UnixTime;
 use countersign_core::x509::certificate::Certificate;
-use countersign_core::x509::key::PublicKey;
+use countersign_core::x509::key::{Curve, PublicKey};
 
 use crate::secrets::Secrets;
-use crate::store::model::SigningKeyRecord;
+use crate::store::model::{SigningKeyRecord, TokenAlg};
 use crate::store::{Store, StoreError};
 
 /// Life of the self-signed certificate around a signing key. Nobody judges it; resource servers take the key by `kid`.
@@ -70,19 +71,21 @@ pub struct SigningKey {
     pub header_v2: String,
     /// The members of its JWK, without braces and without `issuer`.
     jwk: String,
+    alg: Alg,
     key: Box<dyn Sign>,
     verifier: Arc<dyn Verify>,
+    created: UnixTime,
     signs_from: UnixTime,
     published_until: Option<UnixTime>,
 }
 
 impl SigningKey {
-    /// Signs (RS256).
+    /// Signs by the key's algorithm.
     ///
     /// # Errors
     /// [`SignError`] when the library fails.
     pub fn sign(&self, signing_input: &[u8]) -> Result<Vec<u8>, SignError> {
-        self.key.sign(Alg::Rs256, signing_input)
+        self.key.sign(self.alg, signing_input)
     }
 
     fn of(record: &SigningKeyRecord, secrets: &Secrets) -> Result<Self, SignerError> {
@@ -94,18 +97,20 @@ impl SigningKey {
         if !key.matches(&certificate) {
             return Err(unusable(&"its certificate belongs to another key"));
         }
-        let PublicKey::Rsa(rsa) = key.public_key() else { return Err(unusable(&"it is no RSA key")) };
+        let (alg, kty, numbers) = public_members(key.public_key())
+            .filter(|(alg, ..)| alg.name() == record.alg)
+            .ok_or_else(|| unusable(&format_args!("it is no key for '{}'", record.alg)))?;
         let jwk = format!(
-            r#""kty":"RSA","use":"sig","kid":"{kid}","x5t":"{kid}","n":"{}","e":"{}","x5c":["{}"]"#,
-            encode_base64url(&rsa.n),
-            encode_base64url(&rsa.e),
+            r#""kty":"{kty}","use":"sig","kid":"{kid}","x5t":"{kid}",{numbers},"x5c":["{}"]"#,
             encode_base64(certificate.der()),
         );
         let header = |json: String| format!("{}.", encode_base64url(json.as_bytes()));
         Ok(Self {
-            header_v1: header(format!(r#"{{"typ":"JWT","alg":"RS256","x5t":"{kid}","kid":"{kid}"}}"#)),
-            header_v2: header(format!(r#"{{"typ":"JWT","alg":"RS256","kid":"{kid}"}}"#)),
+            header_v1: header(format!(r#"{{"typ":"JWT","alg":"{alg}","x5t":"{kid}","kid":"{kid}"}}"#)),
+            header_v2: header(format!(r#"{{"typ":"JWT","alg":"{alg}","kid":"{kid}"}}"#)),
             jwk,
+            alg,
+            created: record.created,
             verifier: AwsLc.verifier(key.public_key()).map_err(|e| unusable(&e))?,
             key: AwsLc.signer(&key).map_err(|e| unusable(&e))?,
             kid: kid.clone(),
@@ -127,7 +132,7 @@ impl Signer {
     pub async fn open(store: &dyn Store, secrets: &Secrets, now: UnixTime) -> Result<Self, SignerError> {
         let mut records = store.signing_keys().await?;
         if records.is_empty() {
-            let record = make_key(secrets, now, now)?;
+            let record = make_key(secrets, TokenAlg::Rs256, now, now)?;
             store.put_signing_key(&record).await?;
             records.push(record);
         }
@@ -153,12 +158,40 @@ impl Signer {
         Ok(())
     }
 
-    /// The key that signs now: the latest of those that may sign.
+    /// The key that signs now by RS256: the latest of those that may sign. Without one no token can be issued.
     pub fn active(&self, now: UnixTime) -> Option<Arc<SigningKey>> {
-        let keys = self.keys.load();
-        let signs = |k: &&Arc<SigningKey>| k.is_published(now) && k.signs_from <= now;
+        let first = || self.keys.load().iter().find(|k| k.alg == Alg::Rs256).cloned();
         // A clock that was set back must not leave the service without a key: then the eldest signs.
-        keys.iter().filter(signs).max_by_key(|k| k.signs_from).or_else(|| keys.first()).cloned()
+        self.latest(Alg::Rs256, now).or_else(first)
+    }
+
+    /// The key that signs tokens of a resource: by RS256 until a key for ES256 was published for long enough.
+    pub fn for_tokens(&self, alg: TokenAlg, now: UnixTime) -> Option<Arc<SigningKey>> {
+        let of_its_own = match alg {
+            TokenAlg::Rs256 => None,
+            TokenAlg::Es256 => self.latest(Alg::Es256, now),
+        };
+        of_its_own.or_else(|| self.active(now))
+    }
+
+    fn latest(&self, alg: Alg, now: UnixTime) -> Option<Arc<SigningKey>> {
+        let keys = self.keys.load();
+        let signs = |k: &&Arc<SigningKey>| k.alg == alg && k.is_published(now) && k.signs_from <= now;
+        // Made after now: the clock was set back, and the key was published long ago.
+        let set_back = || keys.iter().find(|k| k.alg == alg && now < k.created);
+        keys.iter().filter(signs).max_by_key(|k| k.signs_from).or_else(set_back).cloned()
+    }
+
+    /// Ids of the keys that sign now, one for each algorithm in use.
+    pub fn signing_now(&self, now: UnixTime) -> Vec<String> {
+        let keys = [self.active(now), self.latest(Alg::Es256, now)];
+        keys.into_iter().flatten().map(|k| k.kid.clone()).collect()
+    }
+
+    /// Algorithms of the published keys, as metadata lists them; RS256 is always among them.
+    pub fn algorithms(&self, now: UnixTime) -> Vec<&'static str> {
+        let es256 = self.keys.load().iter().any(|k| k.alg == Alg::Es256 && k.is_published(now));
+        [Some(Alg::Rs256), es256.then_some(Alg::Es256)].into_iter().flatten().map(Alg::name).collect()
     }
 
     /// The verifier of a published key.
@@ -183,24 +216,46 @@ fn usable(records: &[SigningKeyRecord], secrets: &Secrets) -> Result<Vec<Arc<Sig
     records.iter().map(|r| SigningKey::of(r, secrets).map(Arc::new)).collect()
 }
 
-/// Makes an RSA key of 2048 bits with a self-signed certificate, whose SHA-1 is the `kid` as at Entra. Takes a quarter of a
-/// second of a processor.
+/// Algorithm, `kty` and the members of a public key's own numbers (RFC 7518 §6); `None` for keys that sign no token here.
+fn public_members(key: &PublicKey) -> Option<(Alg, &'static str, String)> {
+    match key {
+        PublicKey::Rsa(rsa) => {
+            let numbers = format!(r#""n":"{}","e":"{}""#, encode_base64url(&rsa.n), encode_base64url(&rsa.e));
+            Some((Alg::Rs256, "RSA", numbers))
+        }
+        PublicKey::Ec { curve: Curve::P256, point } => {
+            // SEC 1 §2.3.3: 4, then both coordinates.
+            let (x, y) = point.strip_prefix(&[4]).filter(|c| c.len() == 64)?.split_at(32);
+            let numbers = format!(r#""crv":"P-256","x":"{}","y":"{}""#, encode_base64url(x), encode_base64url(y));
+            Some((Alg::Es256, "EC", numbers))
+        }
+        PublicKey::Ec { .. } | PublicKey::Ed25519(_) | PublicKey::Other { .. } => None,
+    }
+}
+
+/// Makes a key, RSA of 2048 bits or P-256, with a self-signed certificate, whose SHA-1 is the `kid` as at Entra. RSA takes a
+/// quarter of a second of a processor.
 ///
 /// # Errors
 /// [`SignerError::Make`]
 pub(crate) fn make_key(
     secrets: &Secrets,
+    alg: TokenAlg,
     now: UnixTime,
     signs_from: UnixTime,
 ) -> Result<SigningKeyRecord, SignerError> {
     let failed = |cause: &dyn fmt::Display| SignerError::Make(cause.to_string());
-    let key = AwsLc.generate_rsa(2048).map_err(|e| failed(&e))?;
+    let made = match alg {
+        TokenAlg::Rs256 => AwsLc.generate_rsa(2048),
+        TokenAlg::Es256 => AwsLc.generate_ec(&Curve::P256),
+    };
+    let key = made.map_err(|e| failed(&e))?;
     let certificate = self_signed(&key, now).map_err(|e| failed(&e))?;
     let kid = encode_base64url(&sha1(&certificate));
     let sealed_key = secrets.seal(&kid, key.pkcs8_der()).map_err(|e| failed(&e))?;
     Ok(SigningKeyRecord {
         kid,
-        alg: Alg::Rs256.name().to_owned(),
+        alg: alg.alg().name().to_owned(),
         certificate,
         sealed_key,
         created: now,
@@ -235,7 +290,7 @@ mod tests {
     fn a_made_key_signs_and_is_published_without_private_members() {
         let secrets = Secrets::from_master(&[1; 32]);
         let now = UnixTime::from_secs(1_800_000_000);
-        let record = make_key(&secrets, now, now).unwrap();
+        let record = make_key(&secrets, TokenAlg::Rs256, now, now).unwrap();
         let key = Arc::new(SigningKey::of(&record, &secrets).unwrap());
         let signature = key.sign(b"x").unwrap();
         assert!(key.verifier.verify(Alg::Rs256, b"x", &signature).is_ok());
@@ -247,5 +302,28 @@ mod tests {
         assert_eq!(jwk["kid"].as_str().unwrap().len(), 27);
         assert!(signer.active(now.plus_secs(-7200)).is_some(), "a clock set back");
         assert!(matches!(SigningKey::of(&record, &Secrets::from_master(&[2; 32])), Err(SignerError::Sealed(_))));
+        let renamed = SigningKeyRecord { alg: "ES256".to_owned(), ..record };
+        assert!(matches!(SigningKey::of(&renamed, &secrets), Err(SignerError::Unusable { .. })));
+    }
+
+    #[test]
+    fn es256_signs_for_those_who_ask_once_it_may() {
+        let secrets = Secrets::from_master(&[1; 32]);
+        let now = UnixTime::from_secs(1_800_000_000);
+        let of = |alg, from| Arc::new(SigningKey::of(&make_key(&secrets, alg, now, from).unwrap(), &secrets).unwrap());
+        let (rsa, ec) = (of(TokenAlg::Rs256, now), of(TokenAlg::Es256, now.plus_secs(300)));
+        let signer = Signer::with(vec![Arc::clone(&rsa), Arc::clone(&ec)]);
+        let kid = |alg, after| signer.for_tokens(alg, now.plus_secs(after)).unwrap().kid.clone();
+        assert_eq!(kid(TokenAlg::Es256, 299), rsa.kid, "not before it was published for long enough");
+        assert_eq!(kid(TokenAlg::Es256, 300), ec.kid);
+        assert_eq!(kid(TokenAlg::Rs256, 300), rsa.kid);
+        // A clock that was set back: the key was published long ago.
+        assert_eq!(kid(TokenAlg::Es256, -3_600), ec.kid);
+        assert_eq!(signer.signing_now(now.plus_secs(300)), [rsa.kid.as_str(), ec.kid.as_str()]);
+        let set: serde_json::Value = serde_json::from_str(&signer.jwk_set("https://x/{tenantid}/v2.0", now)).unwrap();
+        let jwk = set["keys"][1].as_object().unwrap();
+        assert_eq!(jwk.keys().collect::<Vec<_>>(), ["kty", "use", "kid", "x5t", "crv", "x", "y", "x5c", "issuer"]);
+        assert_eq!((signer.algorithms(now), ec.sign(b"x").unwrap().len()), (vec!["RS256", "ES256"], 64));
+        assert!(ec.verifier.verify(Alg::Es256, b"x", &ec.sign(b"x").unwrap()).is_ok());
     }
 }

@@ -27,7 +27,8 @@ pub async fn configuration(app: &App, context: &Context, segment: &str, version:
         Ok(tenant) => tenant,
         Err(refusal) => return refusal.answer(app, context),
     };
-    metadata(document(&context.base, &tenant, version).to_string(), context)
+    let algorithms = app.signer.algorithms(app.now());
+    metadata(document(&context.base, &tenant, version, &algorithms).to_string(), context)
 }
 
 /// The JWK Set. Keys are shared by all tenants, so their issuer is the template.
@@ -72,7 +73,7 @@ fn host(base: &str) -> &str {
 
 /// Members as recorded, in their order. `token_endpoint_auth_signing_alg_values_supported` and `grant_types_supported` are
 /// not in any record; `self_signed_tls_client_auth`, which newer ones list, is not offered here.
-fn document(base: &str, tenant: &Named, version: Version) -> Value {
+fn document(base: &str, tenant: &Named, version: Version, algorithms: &[&str]) -> Value {
     let path = &tenant.path;
     let v2 = version == Version::V2;
     let endpoint = |name: &str| format!("{base}/{path}/oauth2{}/{name}", if v2 { "/v2.0" } else { "" });
@@ -113,7 +114,7 @@ fn document(base: &str, tenant: &Named, version: Version) -> Value {
         "jwks_uri": keys,
         "response_modes_supported": ["query", "fragment", "form_post"],
         "subject_types_supported": ["pairwise"],
-        "id_token_signing_alg_values_supported": ["RS256"],
+        "id_token_signing_alg_values_supported": algorithms,
         "response_types_supported": response_types,
         "scopes_supported": scopes,
         "issuer": issuer,
@@ -167,17 +168,17 @@ mod tests {
     #[test]
     fn common_keeps_the_template_in_its_issuer() {
         let common = Named { path: "common".into(), issuer: "{tenantid}".into() };
-        let found = document("https://x:1", &common, Version::V2);
+        let found = document("https://x:1", &common, Version::V2, &["RS256"]);
         assert_eq!(found["issuer"], "https://x:1/{tenantid}/v2.0");
         assert_eq!(found["jwks_uri"], "https://x:1/common/discovery/v2.0/keys");
-        assert_eq!(document("https://x:1", &common, Version::V1)["issuer"], "https://x:1/{tenantid}/");
+        assert_eq!(document("https://x:1", &common, Version::V1, &["RS256"])["issuer"], "https://x:1/{tenantid}/");
     }
 
     #[test]
     fn members_are_the_recorded_ones_of_each_version_in_order() {
         let tenant = Named { path: "t".into(), issuer: "t".into() };
         let names = |version| {
-            let Value::Object(members) = document("https://x:1", &tenant, version) else { panic!() };
+            let Value::Object(members) = document("https://x:1", &tenant, version, &["RS256"]) else { panic!() };
             members.keys().cloned().collect::<Vec<_>>().join(" ")
         };
         let shared = "token_endpoint token_endpoint_auth_methods_supported jwks_uri response_modes_supported subject_types_supported \

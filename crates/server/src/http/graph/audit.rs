@@ -103,6 +103,7 @@ pub fn differences(old: Option<&ApplicationRecord>, new: &ApplicationRecord) -> 
         ("AccountEnabled", of(&|a| a.enabled.into())),
         ("PublicClient", of(&|a| a.is_public.into())),
         ("RequestedAccessTokenVersion", of(&|a| a.token_version.into())),
+        ("RequestedAccessTokenSigningAlgorithm", of(&|a| a.token_alg.alg().name().into())),
         ("AppRoles", of(&|a| a.app_roles.iter().map(|r| r.value.clone()).collect())),
         ("TrustedCertificateSubjects", of(&|a| a.trusted_subjects.iter().map(|t| t.subject_name.clone()).collect())),
     ];

@@ -18,8 +18,8 @@ fn for_the_operator(call: &Call<'_>) -> Result<(), GraphError> {
     if call.caller == Caller::Administrator { Ok(()) } else { Err(GraphError::denied(&["(the admin token)"])) }
 }
 
-fn show(key: &SigningKeyRecord, active: Option<&str>, now: UnixTime) -> Json {
-    let state = match (active == Some(key.kid.as_str()), key.published_until) {
+fn show(key: &SigningKeyRecord, active: &[String], now: UnixTime) -> Json {
+    let state = match (active.contains(&key.kid), key.published_until) {
         (true, _) => "signs",
         (false, Some(until)) if until <= now => "ended",
         (false, Some(_)) => "last",
@@ -38,9 +38,9 @@ fn show(key: &SigningKeyRecord, active: Option<&str>, now: UnixTime) -> Json {
 
 pub(super) async fn list(call: &Call<'_>) -> Outcome {
     for_the_operator(call)?;
-    let active = call.app.signer.active(call.now).map(|k| k.kid.clone());
+    let active = call.app.signer.signing_now(call.now);
     let keys = call.app.store().signing_keys().await?;
-    let keys = keys.iter().map(|k| show(k, active.as_deref(), call.now)).collect();
+    let keys = keys.iter().map(|k| show(k, &active, call.now)).collect();
     Ok(call.whole_list("countersign/signingKeys", keys))
 }
 
@@ -54,9 +54,17 @@ pub(super) async fn roll(call: &Call<'_>) -> Outcome {
             GraphError::failed()
         }
     })?;
-    let mut answer = Map::new();
-    answer.insert("id".to_owned(), rolled.kid.into());
-    answer.insert("signsFromDateTime".to_owned(), rolled.signs_from.rfc3339().into());
-    answer.insert("follows".to_owned(), rolled.follows.into());
+    let mut rolled = rolled.into_iter().map(|rolled| {
+        let members = [
+            ("id", rolled.kid.into()),
+            ("algorithm", rolled.alg.into()),
+            ("signsFromDateTime", rolled.signs_from.rfc3339().into()),
+            ("follows", rolled.follows.into()),
+        ];
+        members.map(|(name, value): (_, Json)| (name.to_owned(), value)).into_iter().collect::<Map<_, _>>()
+    });
+    // RS256 is always the first; what else is in use stands beside it.
+    let mut answer = rolled.next().unwrap_or_default();
+    answer.insert("others".to_owned(), rolled.map(Json::from).collect());
     Ok(Answer::Json(StatusCode::OK, answer.into(), None))
 }

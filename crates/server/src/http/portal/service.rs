@@ -49,10 +49,10 @@ struct Key {
 
 /// `GET /portal/keys`: what is published anyway, and when; never a private part.
 pub(super) async fn keys(visit: &Visit<'_>) -> Outcome {
-    let active = visit.app.signer.active(visit.now).map(|k| k.kid.clone());
+    let active = visit.app.signer.signing_now(visit.now);
     let rows = visit.app.store().signing_keys().await?.into_iter().map(|k| {
         let ended = k.published_until.is_some_and(|u| u <= visit.now);
-        let state = if Some(&k.kid) == active.as_ref() {
+        let state = if active.contains(&k.kid) {
             "signs"
         } else if ended {
             "ended"
@@ -101,8 +101,8 @@ pub(super) async fn roll(visit: &Visit<'_>) -> Outcome {
     };
     match rollover::roll(visit.app, by).await {
         Ok(rolled) => {
-            let text = format!("The key {} signs from {}.", rolled.kid, rolled.signs_from.rfc3339());
-            visit.app.sessions.tell(&visit.session.id, Notice::Done(text));
+            let each = rolled.iter().map(|r| format!("The key {} signs from {}.", r.kid, r.signs_from.rfc3339()));
+            visit.app.sessions.tell(&visit.session.id, Notice::Done(each.collect::<Vec<_>>().join(" ")));
             Ok(redirect(&format!("{ROOT}keys")))
         }
         Err(SignerError::Store(error)) => Err(error.into()),
