@@ -31,6 +31,16 @@ pub fn duration(text: &str) -> Result<i64, String> {
     Ok(number * unit)
 }
 
+/// Seconds as people read them.
+pub fn span(seconds: i64) -> String {
+    match seconds {
+        s if s >= 86_400 && s % 86_400 == 0 => format!("{} d", s / 86_400),
+        s if s >= 3_600 && s % 3_600 == 0 => format!("{} h", s / 3_600),
+        s if s >= 60 && s % 60 == 0 => format!("{} min", s / 60),
+        s => format!("{s} s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,6 +51,7 @@ mod tests {
         assert_eq!(duration("12h"), Ok(43_200));
         assert_eq!(duration("2w"), Ok(14 * 86_400));
         assert_eq!((duration("90s"), duration("5m")), (Ok(90), Ok(300)));
+        assert_eq!([30 * 86_400, 43_200, 300, 90].map(span), ["30 d", "12 h", "5 min", "90 s"]);
         for wrong in ["", "d", "30", "30y", "-1d", "1é", "+"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }

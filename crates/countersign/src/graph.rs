@@ -11,6 +11,7 @@ pub use entry::{Entry, Kind};
 use std::time::Duration;
 
 use countersign_client::{Url, unreachable};
+use countersign_core::UnixTime;
 use countersign_core::authority::is_guid;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
@@ -210,6 +211,32 @@ impl Graph {
             .await
             .map(drop)
             .map_err(|r| fail(r, key_id))
+    }
+
+    /// Key ids that got this application a token since then, each with its last time. `None` where the sign-in log cannot be read:
+    /// it takes the role AuditLog.Read.All, and at Entra ID a licence. It is complete only some minutes later there.
+    pub async fn used_since(&self, app_id: &str, since: UnixTime) -> Option<Vec<(String, UnixTime)>> {
+        // Sign-ins of service principals are in the beta version only (Microsoft Graph, signIn resource).
+        let mut url = self.url("../beta/auditLogs/signIns").ok()?;
+        let condition = format!(
+            "appId eq '{app_id}' and createdDateTime ge {} and signInEventTypes/any(t:t eq 'servicePrincipal')",
+            since.rfc3339()
+        );
+        url.query_pairs_mut().append_pair("$filter", &condition).append_pair("$top", "200");
+        let page = self.once(reqwest::Method::GET, url, None, None).await.ok()?.object;
+        let mut used: Vec<(String, UnixTime)> = Vec::new();
+        // Newest first.
+        for row in page.get("value").and_then(Value::as_array)? {
+            let worked = row.pointer("/status/errorCode").and_then(Value::as_i64) == Some(0);
+            let key_id = text(row, "servicePrincipalCredentialKeyId");
+            let time = text(row, "createdDateTime").and_then(UnixTime::parse);
+            if let (true, Some(key_id), Some(time)) = (worked, key_id, time)
+                && !used.iter().any(|(known, _)| known.eq_ignore_ascii_case(key_id))
+            {
+                used.push((key_id.to_owned(), time));
+            }
+        }
+        Some(used)
     }
 
     /// A path under the base, or a link of the same origin; the token goes nowhere else.

@@ -5,6 +5,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed, and says where")]
 
 #[cfg(unix)]
+#[path = "live/exporter.rs"]
+mod exporter;
+#[cfg(unix)]
 #[path = "live/rotation.rs"]
 mod rotation;
 
@@ -256,11 +259,20 @@ fn credentials_are_added_beside_the_old_ones_and_the_last_one_stays() {
         let entry = entries.iter().find(|e| e["displayName"] == name).unwrap();
         entry["keyId"].as_str().unwrap().to_owned()
     };
-    service.ok(&["credential", "remove", &id, &key_id("payroll")]);
+    // It got a token a moment ago, as the service's sign-in log says.
+    assert!(
+        service.fails(3, &["credential", "remove", &id, &key_id("payroll")]).contains("is in use, last for a token")
+    );
+    service.ok(&["credential", "remove", &id, &key_id("payroll"), "--force"]);
     // What was removed works no more, on the next request.
     let args = ["token", "get", "--client-id", &id, "--cert", "payroll.pfx"];
     assert!(service.fails(1, &args).contains("AADSTS700027"));
-    service.ok(&["credential", "remove", &id, &key_id("countersign")]);
+    service.ok(&["credential", "remove", &id, &key_id("countersign"), "--force"]);
+    // One that nobody used goes without a word.
+    service.ok(&["credential", "add", &id, "--secret", "--name", "spare", "--secret-out", "spare"]);
+    let list = service.json(&["credential", "list", &id, "--format", "json"]);
+    let spare = list.as_array().unwrap().iter().find(|e| e["displayName"] == "spare").unwrap();
+    service.ok(&["credential", "remove", &id, spare["keyId"].as_str().unwrap()]);
     assert!(service.fails(3, &["credential", "remove", &id, &key_id("next")]).contains("last usable"));
     service.ok(&["credential", "remove", &id, &key_id("next"), "--force"]);
     service.ok(&["app", "delete", &id, "--yes"]);
@@ -428,7 +440,7 @@ fn the_doctor_asks_only_when_told_to_and_judges_by_what_comes_back() {
     let key_id = key[0]["keyId"].as_str().unwrap();
     service.ok(&["cert", "new", "other"]);
     service.ok(&["credential", "add", &id, "--certificate", "other.cert.pem"]);
-    service.ok(&["credential", "remove", &id, key_id]);
+    service.ok(&["credential", "remove", &id, key_id, "--force"]);
     let mut args = vec!["doctor", "--live", "--client-id", &id, "--format", "json"];
     args.extend(cert);
     let output = service.run(&args);

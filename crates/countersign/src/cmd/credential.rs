@@ -15,9 +15,12 @@ use countersign_core::x509::certificate::Certificate;
 use serde_json::{Value, json};
 
 use crate::exit::{Exit, Failure};
-use crate::graph::{Entry, GraphArgs, Kind, object_id, text};
+use crate::graph::{Entry, Graph, GraphArgs, Kind, object_id, text};
 use crate::output::{self, Format, printable};
 use crate::{clock, input};
+
+/// A credential that got a token within this time is in use; seconds. An access token lasts about an hour.
+const IN_USE: i64 = 3_600;
 
 /// The verbs.
 #[derive(Debug, clap::Subcommand)]
@@ -84,7 +87,7 @@ pub struct RemoveArgs {
     /// Key id of the credential; see `credential list`
     #[arg(value_name = "KEY_ID")]
     credential: String,
-    /// Remove it although the application is left without a usable credential
+    /// Remove it although it is in use, or the application is left without a usable credential
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -245,6 +248,10 @@ async fn remove(args: &RemoveArgs) -> Result<(), Failure> {
     let graph = args.graph.connect().await?;
     let app = graph.application(&args.app).await?.object;
     let entry = removable(&app, args)?;
+    if !args.force {
+        let app_id = text(&app, "appId").unwrap_or_default();
+        is_unused(&entry, app_id, args, &graph).await?;
+    }
     match entry.kind {
         Kind::Secret => graph.remove_password(object_id(&app)?, &entry.key_id).await?,
         Kind::Certificate => {
@@ -260,6 +267,25 @@ async fn remove(args: &RemoveArgs) -> Result<(), Failure> {
     }
     eprintln!("removed the {} {}; it works no more", entry.kind.name(), entry.key_id);
     Ok(())
+}
+
+/// Refuses a credential that is in use: this command's own, and one that got a token within [`IN_USE`], as far as the sign-in log may
+/// be read.
+async fn is_unused(entry: &Entry, app_id: &str, args: &RemoveArgs, graph: &Graph) -> Result<(), Failure> {
+    let refuse = |why: &str| {
+        let message = format!("{} {why}: let its programs take another one first, or say --force", entry.key_id);
+        Failure::new(Exit::Usage, message)
+    };
+    if let Some(sha1) = &entry.thumbprint
+        && args.graph.own_certificate(app_id)?.is_some_and(|own| encode_hex_upper(own.sha1()) == *sha1)
+    {
+        return Err(refuse("is what this command itself proves the application with"));
+    }
+    let used = graph.used_since(app_id, clock::now().plus_secs(-IN_USE)).await.unwrap_or_default();
+    match used.iter().find(|(key_id, _)| key_id.eq_ignore_ascii_case(&entry.key_id)) {
+        Some((_, at)) => Err(refuse(&format!("is in use, last for a token at {}", at.rfc3339()))),
+        None => Ok(()),
+    }
 }
 
 /// The entry that is meant, if it may go.

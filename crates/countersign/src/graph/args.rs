@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use countersign_client::{Authority, Cloud, Credential, TokenClient, TransportOptions, http_client};
+use countersign_core::x509::certificate::Certificate;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::Graph;
@@ -116,6 +117,18 @@ impl GraphArgs {
     ) -> Result<TokenClient, Failure> {
         let place = &reached.place;
         token_client(place.authority()?, client_id, credential, &self.reach, place.ca_file.as_ref())
+    }
+
+    /// The certificate by which this application itself authorises the call, if it is one of its own.
+    pub fn own_certificate(&self, app_id: &str) -> Result<Option<Certificate>, Failure> {
+        Ok(match self.authorisation(&self.reach()?)? {
+            Some(Authorisation::Credential(Credential::Certificate(own), client_id))
+                if client_id.eq_ignore_ascii_case(app_id) =>
+            {
+                Some(own.certificate().clone())
+            }
+            _ => None,
+        })
     }
 
     /// The client id that a flag or variable names.

@@ -1,10 +1,19 @@
 //! `credential check-expiry`: what ends soon, of one application or of the whole tenant, for people, programs and Prometheus.
+//!
+//! Once, with a status that says whether something is due; or with `--listen` as an exporter that keeps its figures fresh.
+
+mod exporter;
+mod progress;
+mod prometheus;
+
+use std::net::SocketAddr;
 
 use clap::ValueEnum;
 use countersign_core::UnixTime;
 use serde_json::{Value, json};
 
-use crate::clock;
+use self::progress::Progress;
+use crate::clock::{self, span};
 use crate::exit::{Exit, Failure};
 use crate::graph::{Entry, GraphArgs, text};
 use crate::output;
@@ -32,8 +41,27 @@ pub struct Args {
     /// How it is printed
     #[arg(long, value_enum, default_value_t)]
     format: ExpiryFormat,
+    /// Run on, and give the figures to Prometheus at /metrics: a port of 127.0.0.1, or HOST:PORT
+    #[arg(long, value_name = "ADDRESS", value_parser = address, conflicts_with_all = ["within", "format"])]
+    listen: Option<SocketAddr>,
+    /// How often the figures are read anew
+    #[arg(long, default_value = "10m", value_parser = interval, requires = "listen")]
+    every: i64,
     #[command(flatten)]
     graph: GraphArgs,
+}
+
+/// A port alone is one of this machine's loopback address: figures name applications, which is nobody else's business.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let port = text.parse::<u16>().map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    port.or_else(|_| text.replace("localhost:", "127.0.0.1:").parse())
+        .map_err(|_| format!("'{text}' is no address; expected PORT or IP:PORT, for example 127.0.0.1:9464"))
+}
+
+fn interval(text: &str) -> Result<i64, String> {
+    let seconds = clock::duration(text)?;
+    // Graph throttles whoever reads a tenant over and over; nothing here changes faster than by the minute.
+    if (10..=86_400).contains(&seconds) { Ok(seconds) } else { Err(format!("'{text}': expected 10s to 1d")) }
 }
 
 /// A credential and whose it is.
@@ -43,31 +71,24 @@ struct Row {
     entry: Entry,
 }
 
+/// What was read at one time.
+struct Figures {
+    /// By their end, the next one first.
+    rows: Vec<Row>,
+    applications: u64,
+}
+
 /// Runs the verb.
 pub async fn run(args: &Args) -> Result<(), Failure> {
-    let graph = args.graph.connect().await?;
-    let now = clock::now();
-    let mut rows = Vec::new();
-    let mut take = |app: &Value| {
-        let member = |name: &str| text(app, name).unwrap_or_default().to_owned();
-        for entry in Entry::all(app) {
-            rows.push(Row { app_id: member("appId"), app: member("displayName"), entry });
-        }
-        Ok(())
-    };
-    match &args.app {
-        Some(named) => take(&graph.application(named).await?.object)?,
-        None => {
-            graph
-                .each("applications?$top=100&$select=id,appId,displayName,keyCredentials,passwordCredentials", take)
-                .await?
-        }
+    if let Some(address) = args.listen {
+        return exporter::run(args, address).await;
     }
-    rows.sort_by_key(|r| r.entry.end.map_or(i64::MAX, UnixTime::micros));
+    let figures = read(args, &mut Progress::on_terminal()).await?;
+    let (now, rows) = (clock::now(), &figures.rows);
     let limit = now.plus_secs(args.within);
     let due: Vec<&Row> = rows.iter().filter(|r| r.entry.end.is_some_and(|end| end <= limit)).collect();
     match args.format {
-        ExpiryFormat::Prometheus => output::data(&prometheus(&rows))?,
+        ExpiryFormat::Prometheus => output::data(&prometheus::credentials(rows))?,
         ExpiryFormat::Json => output::json(&due.iter().map(|r| r.json(now)).collect::<Vec<_>>())?,
         ExpiryFormat::Human => {
             let cells: Vec<[String; 4]> = due
@@ -78,14 +99,45 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
                 output::data(&output::table(["STATE", "KIND", "KEY ID", "APPLICATION"], &cells))?;
             }
             eprintln!(
-                "{} of {} credentials end within {} days, or have ended",
+                "{} of {} credentials of {} end within {}, or have ended",
                 due.len(),
                 rows.len(),
-                args.within / 86_400
+                if figures.applications == 1 {
+                    "1 application".to_owned()
+                } else {
+                    format!("{} applications", figures.applications)
+                },
+                span(args.within)
             );
         }
     }
     if due.is_empty() { Ok(()) } else { Err(Failure::silent(Exit::Refused)) }
+}
+
+/// Reads every credential that is asked about.
+async fn read(args: &Args, progress: &mut Progress) -> Result<Figures, Failure> {
+    let graph = args.graph.connect().await?;
+    let mut figures = Figures { rows: Vec::new(), applications: 0 };
+    let mut take = |app: &Value| {
+        let member = |name: &str| text(app, name).unwrap_or_default().to_owned();
+        for entry in Entry::all(app) {
+            figures.rows.push(Row { app_id: member("appId"), app: member("displayName"), entry });
+        }
+        figures.applications += 1;
+        progress.count(figures.applications);
+        Ok(())
+    };
+    let outcome = match &args.app {
+        Some(named) => take(&graph.application(named).await?.object),
+        None => {
+            let all = "applications?$top=100&$select=id,appId,displayName,keyCredentials,passwordCredentials";
+            graph.each(all, take).await
+        }
+    };
+    progress.clear();
+    outcome?;
+    figures.rows.sort_by_key(|r| r.entry.end.map_or(i64::MAX, UnixTime::micros));
+    Ok(figures)
 }
 
 impl Row {
@@ -98,37 +150,18 @@ impl Row {
     }
 }
 
-/// Prometheus text format 0.0.4.
-fn prometheus(rows: &[Row]) -> String {
-    let name = "countersign_credential_end_timestamp_seconds";
-    let mut out = format!("# HELP {name} When the credential ends.\n# TYPE {name} gauge\n");
-    let label = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-    for row in rows {
-        let Some(end) = row.entry.end else { continue };
-        out.push_str(&format!(
-            "{name}{{app_id=\"{}\",application=\"{}\",key_id=\"{}\",kind=\"{}\"}} {}\n",
-            label(&row.app_id),
-            label(&row.app),
-            label(&row.entry.key_id),
-            row.entry.kind.name(),
-            end.secs()
-        ));
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn labels_are_escaped() {
-        let entry =
-            Entry::all(&json!({"keyCredentials": [{"keyId": "k", "endDateTime": "2026-11-24T00:00:00Z"}]})).remove(0);
-        let text = prometheus(&[Row { app_id: "a".to_owned(), app: "x\"y\\".to_owned(), entry }]);
-        assert!(
-            text.ends_with("{app_id=\"a\",application=\"x\\\"y\\\\\",key_id=\"k\",kind=\"certificate\"} 1795478400\n"),
-            "{text}"
-        );
+    fn a_port_alone_is_of_the_loopback_address() {
+        assert_eq!(address("9464").unwrap().to_string(), "127.0.0.1:9464");
+        assert_eq!(address("localhost:0").unwrap().to_string(), "127.0.0.1:0");
+        assert_eq!(address("[::1]:9464").unwrap().to_string(), "[::1]:9464");
+        for wrong in ["", "70000", "example.com:1", "127.0.0.1"] {
+            assert!(address(wrong).unwrap_err().contains("IP:PORT"), "{wrong}");
+        }
+        assert!(interval("9s").is_err() && interval("2d").is_err() && interval("10s") == Ok(10));
     }
 }

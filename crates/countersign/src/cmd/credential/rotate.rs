@@ -14,12 +14,13 @@ use serde_json::{Value, json};
 
 use self::place::Place;
 use self::record::{Known, Record};
-use self::steps::{Rotation, span};
+use self::steps::Rotation;
 use crate::client_args::azure;
+use crate::clock::{self, span};
 use crate::exit::{Exit, Failure};
 use crate::graph::GraphArgs;
+use crate::input;
 use crate::output::{self, Format};
-use crate::{clock, input};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]

@@ -13,7 +13,7 @@ use super::Args;
 use super::place::{Held, Place};
 use super::record::{Known, Record, Step};
 use super::registry::{self, By, Registry, Told};
-use crate::clock;
+use crate::clock::{self, span};
 use crate::cmd::cert::{make, subject};
 use crate::exit::{Exit, Failure};
 use crate::graph::Reached;
@@ -396,14 +396,4 @@ impl From<Failure> for ClientErrorOr {
 
 fn seconds(number: i64) -> Duration {
     Duration::from_secs(number.max(0).unsigned_abs())
-}
-
-/// Seconds as people read them.
-pub fn span(seconds: i64) -> String {
-    match seconds {
-        s if s >= 86_400 && s % 86_400 == 0 => format!("{} d", s / 86_400),
-        s if s >= 3_600 && s % 3_600 == 0 => format!("{} h", s / 3_600),
-        s if s >= 60 && s % 60 == 0 => format!("{} min", s / 60),
-        s => format!("{s} s"),
-    }
 }
