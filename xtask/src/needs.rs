@@ -68,10 +68,23 @@ fn missing_packages() -> Vec<&'static str> {
     if !Path::new(CHROMIUM).exists() {
         missing.push("chromium");
     }
+    if !postgres() {
+        missing.push("postgresql");
+    }
+    if !Path::new("/usr/sbin/pgbouncer").exists() {
+        missing.push("pgbouncer");
+    }
     if process::output("npm", &["--version"]).is_none() {
         missing.extend(["nodejs", "npm"]);
     }
     missing
+}
+
+/// Whether PostgreSQL's programs are where Debian puts them, or in the path.
+fn postgres() -> bool {
+    let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    debian.map(|version| version.path().join("bin/initdb")).any(|initdb| initdb.exists())
+        || process::output("initdb", &["--version"]).is_some()
 }
 
 /// Java and Go, for the blocks of code on the explanation pages.

@@ -49,7 +49,10 @@ pub fn run(arguments: &[String]) -> Result<()> {
                 &mut tally,
                 "cargo test",
                 Runner::Cargo,
-                process::cargo().args(["test", "--workspace", "--locked", "--no-fail-fast"]),
+                // What `cargo test` skips where PostgreSQL is missing is a failure here: it was installed above.
+                process::cargo()
+                    .args(["test", "--workspace", "--locked", "--no-fail-fast"])
+                    .env("COUNTERSIGN_TEST_POSTGRES", "required"),
             ),
             "build" => {
                 // Without the program nothing below means anything.

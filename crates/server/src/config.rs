@@ -14,6 +14,7 @@ use std::sync::Arc;
 use countersign_core::profile::{self, Profile};
 
 use crate::secrets::MasterKey;
+use crate::store::postgres::PostgresUrl;
 pub use error::ConfigError;
 pub use keys::{KEYS, Key};
 use sources::Found;
@@ -39,6 +40,12 @@ pub struct Config {
     pub data: Setting<PathBuf>,
     /// `--database`; `None`: SQLite in the data folder.
     pub database: Setting<Option<Database>>,
+    /// `--database-listen`
+    pub database_listen: Setting<Option<PostgresUrl>>,
+    /// `--database-connections`
+    pub database_connections: Setting<u32>,
+    /// `--stale-for` in seconds; `None`: what the mode says ([`Config::stale_for()`]).
+    pub stale_for: Setting<Option<i64>>,
     /// `--seed`
     pub seed: Setting<Option<PathBuf>>,
     /// `--mode`
@@ -93,6 +100,9 @@ impl Config {
             listen: default(Listen { host: "127.0.0.1".to_owned(), port: 8443 }),
             data: default(data.into()),
             database: default(None),
+            database_listen: default(None),
+            database_connections: default(10),
+            stale_for: default(None),
             seed: default(None),
             mode: default(Mode::Dev),
             profile: default(&profile::ENTRA),
@@ -127,6 +137,9 @@ impl Config {
         found.one("listen", &mut config.listen, values::listen)?;
         found.one("data", &mut config.data, values::path)?;
         found.one("database", &mut config.database, |v| values::database(v).map(Some))?;
+        found.one("database-listen", &mut config.database_listen, |v| values::postgres(v).map(Some))?;
+        found.one("database-connections", &mut config.database_connections, values::connections)?;
+        found.one("stale-for", &mut config.stale_for, values::stale_for)?;
         found.one("seed", &mut config.seed, |v| values::path(v).map(Some))?;
         found.one("mode", &mut config.mode, values::mode)?;
         found.one("profile", &mut config.profile, |v| {
@@ -163,7 +176,9 @@ impl Config {
             config.file = Setting { value: Some(path.clone()), origin };
         }
         config.check_together()?;
-        Ok((config, sources.warnings()))
+        let mut warnings = sources.warnings();
+        warnings.extend(config.warnings());
+        Ok((config, warnings))
     }
 
     /// Rules over more than one setting.
@@ -182,6 +197,27 @@ impl Config {
                     .to_owned(),
             ));
         }
+        let postgres = match &self.database.value {
+            Some(Database::Postgres(url)) => Some(url),
+            Some(Database::Sqlite(_)) | None => None,
+        };
+        if postgres.is_none() && self.database_listen.value.is_some() {
+            return Err(ConfigError::Together(format!(
+                "database-listen (from {}) goes with a PostgreSQL database, and database names none",
+                self.database_listen.origin
+            )));
+        }
+        let unprotected =
+            [postgres, self.database_listen.value.as_ref()].into_iter().flatten().find_map(|u| u.unprotected_host());
+        if self.mode.value == Mode::Production
+            && let Some(host) = unprotected
+        {
+            return Err(ConfigError::Together(format!(
+                "the connection to the database on '{host}' (from {}) may go unencrypted, and mode is production: say \
+                 sslmode=verify-full (with sslrootcert=FILE for a CA of your own), verify-ca or require",
+                self.database.origin
+            )));
+        }
         if self.mode.value == Mode::Production && !self.managed_identities.value.is_empty() {
             return Err(ConfigError::Together(format!(
                 "managed-identity (from {}) does not go with mode = 'production' (from {}): whoever is on this machine would get \
@@ -192,10 +228,31 @@ impl Config {
         Ok(())
     }
 
+    /// What a person should know of settings that are accepted all the same.
+    fn warnings(&self) -> Option<String> {
+        let Some(Database::Postgres(url)) = &self.database.value else { return None };
+        (url.has_password() && matches!(self.database.origin, Origin::Flag(_))).then(|| {
+            "the database's password stands in --database, where everybody on this machine can read it; give the URL in \
+             COUNTERSIGN_DATABASE or in the settings file, or the password in PGPASSWORD or PGPASSFILE"
+                .to_owned()
+        })
+    }
+
+    /// How long tokens are issued from cache after the directory could no longer be confirmed.
+    pub fn stale_for(&self) -> std::time::Duration {
+        let by_mode = if self.mode.value == Mode::Production { 0 } else { 60 };
+        std::time::Duration::from_secs(self.stale_for.value.unwrap_or(by_mode).unsigned_abs())
+    }
+
+    /// The SQLite file that is used when no database is named.
+    pub fn default_sqlite_file(&self) -> PathBuf {
+        self.data.value.join("countersign.db")
+    }
+
     /// The SQLite file, when that is the database.
     pub fn sqlite_file(&self) -> Option<PathBuf> {
         match &self.database.value {
-            None => Some(self.data.value.join("countersign.db")),
+            None => Some(self.default_sqlite_file()),
             Some(Database::Sqlite(path)) => Some(path.clone()),
             Some(Database::Postgres(_)) => None,
         }
@@ -217,7 +274,12 @@ impl Config {
             row("data", &self.data, |p| p.display().to_string()),
             row("database", &self.database, |d| match d {
                 Some(database) => database.to_string(),
-                None => format!("sqlite:{}", self.data.value.join("countersign.db").display()),
+                None => format!("sqlite:{}", self.default_sqlite_file().display()),
+            }),
+            row("database-listen", &self.database_listen, |u| u.as_ref().map(ToString::to_string).unwrap_or_default()),
+            row("database-connections", &self.database_connections, ToString::to_string),
+            row("stale-for", &self.stale_for, |_| {
+                show_age(i64::try_from(self.stale_for().as_secs()).unwrap_or(i64::MAX))
             }),
             row("seed", &self.seed, path),
             row("mode", &self.mode, |m| m.name().to_owned()),
@@ -299,6 +361,11 @@ mod tests {
             ("public-url", "https://"),
             ("behind-proxy", ""),
             ("database", "mysql://localhost/x"),
+            ("database", "postgres://localhost/"),
+            ("database-listen", "sqlite:x.db"),
+            ("database-connections", "1"),
+            ("stale-for", "soon"),
+            ("stale-for", "2d"),
         ] {
             let error = Config::load(&sources(&[(name, value)], &[], "")).unwrap_err();
             let text = error.to_string();
@@ -339,6 +406,25 @@ mod tests {
         assert!(load(&[("listen", "[::1]:0"), ("tls", "off")]).is_ok());
         assert!(load(&[("listen", "0.0.0.0:0"), ("tls", "off"), ("behind-proxy", "10.0.0.0/8")]).is_ok());
         assert!(load(&[("mode", "production"), ("behind-proxy", "10.0.0.0/8")]).is_err());
+    }
+
+    #[test]
+    fn a_database_elsewhere_is_reached_encrypted_in_production_and_its_password_is_never_shown() {
+        let load = |flags: &[(&str, &str)]| Config::load(&sources(flags, &[], ""));
+        let url = "postgres://u:s3cret@db.example/x";
+        let (config, warnings) = load(&[("database", url)]).unwrap();
+        assert!(warnings.iter().any(|w| w.contains("PGPASSFILE")), "{warnings:?}");
+        assert!(!format!("{:?} {config:?} {warnings:?}", config.rows()).contains("s3cret"));
+        assert_eq!(config.stale_for().as_secs(), 60);
+        let text = load(&[("database", url), ("mode", "production")]).unwrap_err().to_string();
+        assert!(text.contains("db.example") && text.contains("verify-full") && !text.contains("s3cret"), "{text}");
+        let (config, _) = load(&[("database", &format!("{url}?sslmode=verify-full")), ("mode", "production")]).unwrap();
+        assert_eq!(config.stale_for().as_secs(), 0);
+        for wrong in ["postgres://u:s3cret@h/d?what=s3cret", "mysql://u:s3cret@h/d", "postgres://u:s3cret@h:x/d"] {
+            let text = load(&[("database", wrong)]).unwrap_err().to_string();
+            assert!(text.contains("--database") && !text.contains("s3cret"), "{text}");
+        }
+        assert!(load(&[("database-listen", "postgres://h/d")]).unwrap_err().to_string().contains("database-listen"));
     }
 
     #[test]

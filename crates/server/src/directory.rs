@@ -15,6 +15,7 @@ use quick_cache::sync::Cache;
 use tokio::sync::watch;
 
 use crate::metrics::Counter;
+use crate::nodes::Freshness;
 use crate::store::model::{TenantRecord, TokenAlg};
 use crate::store::{Change, Store, StoreError, Touched, Transaction};
 use crate::well_known;
@@ -67,6 +68,8 @@ pub struct Directory {
     marks: Marks,
     /// Whether a resource was seen whose tokens are signed by ES256.
     es256: watch::Sender<bool>,
+    /// Whether what is cached may still be relied on.
+    pub freshness: Freshness,
     /// Clients that were found in the cache.
     pub cached: Counter,
     /// Clients that were read from the store, or are not there.
@@ -148,7 +151,13 @@ fn guid_key(text: &str) -> Option<u128> {
 impl Directory {
     /// A directory over a store.
     pub fn new(store: Arc<dyn Store>, crypto: Arc<dyn Provider>) -> Self {
+        Self::shared(store, crypto, Freshness::own())
+    }
+
+    /// A directory over a store that other nodes change, too.
+    pub fn shared(store: Arc<dyn Store>, crypto: Arc<dyn Provider>, freshness: Freshness) -> Self {
         Self {
+            freshness,
             store,
             crypto,
             clients: Cache::new(CLIENTS),
@@ -320,7 +329,8 @@ impl Directory {
     /// Forgets what a change touched.
     pub fn forget(&self, touched: &Touched) {
         match touched {
-            Touched::Nothing => {}
+            // Keys are the signer's.
+            Touched::Nothing | Touched::Keys => {}
             Touched::Application { tenant_id, app_id, uris } => {
                 match (guid_key(tenant_id), guid_key(app_id)) {
                     (Some(tenant), Some(app)) => self.marks.mark(&self.marks.slots[slot_of(tenant, app)]),
@@ -357,7 +367,7 @@ impl Edit {
         }
         let touched = self.transaction.apply(change).await?;
         match touched {
-            Touched::Nothing => {}
+            Touched::Nothing | Touched::Keys => {}
             // Beyond some thousand it is cheaper to forget everything.
             _ if self.touched.len() >= SLOTS => self.touched = vec![Touched::All],
             other => self.touched.push(other),

@@ -93,6 +93,9 @@ pub enum Failure {
         /// What was missing.
         needed: &'static str,
     },
+    /// Nobody could tell for too long whether what this node knows still holds.
+    #[error("the directory was not confirmed for too long")]
+    Stale,
     /// The client gets tokens more often than it may; seconds until the next one.
     #[error("the client asks too often")]
     TooMany(u32),
@@ -118,6 +121,7 @@ impl From<StoreError> for NotIssued {
 /// # Errors
 /// [`NotIssued`]
 pub async fn issue(app: &App, asked: &Asked<'_>, record: &mut SignInRecord) -> Result<Issued, NotIssued> {
+    confirmed(app)?;
     let looking_up = stage(asked.trace, "look-up");
     let known = Known::look_up(app, asked.request).await?;
     known.describe(asked.request, record);
@@ -161,6 +165,8 @@ fn sign(
     identity: Option<&str>,
     record: &mut SignInRecord,
 ) -> Result<Issued, NotIssued> {
+    // What was looked up may have waited for the store.
+    confirmed(app)?;
     let failed = || NotIssued::Failed(Failure::Sign);
     let key = app.signer.for_tokens(admitted.token_alg, asked.now).ok_or_else(failed)?;
     let spread = u64::from_le_bytes(asked.random[48..56].try_into().unwrap_or_default()) % LIFE_SPREAD;
@@ -187,6 +193,11 @@ fn sign(
     let (expires_in, expires_on, not_before) = (spec.lifetime - 1, spec.expires(), spec.not_before());
     record.token_id = uti;
     Ok(Issued { access_token, expires_in, expires_on, not_before, resource: admitted.resource.identifier })
+}
+
+/// Whether this node may rely on what it knows, which other nodes may have changed.
+fn confirmed(app: &App) -> Result<(), Failure> {
+    if app.directory.freshness.holds() { Ok(()) } else { Err(Failure::Stale) }
 }
 
 /// What the request names, looked up.

@@ -20,6 +20,7 @@ pub mod journal;
 pub mod load;
 pub mod metrics;
 pub mod names;
+pub mod nodes;
 pub mod resources;
 pub mod secrets;
 pub mod seed;

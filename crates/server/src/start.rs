@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 use crate::admin::{AdminToken, AdminTokenError};
 use crate::app::App;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Mode, Tls};
+use crate::config::{Config, Database, Mode, Tls};
 use crate::directory::Directory;
 use crate::files;
 use crate::http::connections;
@@ -31,12 +31,12 @@ use crate::journal::{self, Journal};
 use crate::load::Load;
 use crate::metrics::Metrics;
 use crate::names::Names;
+use crate::nodes::{self, Freshness};
 use crate::secrets::{Secrets, SecretsError};
 use crate::seed::{self, FileError};
 use crate::sessions::Sessions;
 use crate::store::model::TenantRecord;
-use crate::store::sqlite::{OpenError, SqliteStore};
-use crate::store::{Change, Store, StoreError};
+use crate::store::{self, Change, OpenError, StoreError, Watch};
 use crate::tls::{self, TlsError};
 use crate::token::rollover;
 use crate::token::signer::{Signer, SignerError};
@@ -54,6 +54,8 @@ const KEY_CHECK: &str = "master key check";
 const EARLIEST: UnixTime = UnixTime::from_secs(1_704_067_200);
 /// A clock may be this far behind what is stored; more is no jump but a fault.
 const CLOCK_SLACK: i64 = 86_400;
+/// How long a start waits at most for the directory to be confirmed; requests are answered with 503 until it is.
+const CONFIRMATION: Duration = Duration::from_secs(5);
 /// How often files of certificates are looked at.
 const CERTIFICATE_CHECK: Duration = Duration::from_secs(10);
 
@@ -80,10 +82,13 @@ pub enum StartError {
         cause: std::io::Error,
     },
     /// The store was made under another master key.
-    #[error("the store {} was made under another master key than the one in {}; bring the right one back from a backup", store.display(), key.display())]
+    #[error(
+        "the store {store} was made under another master key than the one in {}; bring the right one back from a backup. Nodes \
+         on one database need the same one (--master-key-file)", key.display()
+    )]
     OtherKey {
-        /// The store.
-        store: PathBuf,
+        /// The store, without the password of a URL.
+        store: String,
         /// The key file.
         key: PathBuf,
     },
@@ -180,12 +185,13 @@ pub struct DataLock {
 }
 
 /// A service that does not listen: for `state`.
-#[derive(Debug)]
 pub struct Opened {
     /// Its insides.
     pub app: Arc<App>,
     journal: journal::Writer,
     traces: Option<Exporter>,
+    /// Looks out for what other nodes change, since the version that was there before anything was cached.
+    others: Option<(Box<dyn Watch>, u64)>,
     lock: DataLock,
 }
 
@@ -231,7 +237,7 @@ impl Server {
         let listener =
             TcpListener::bind((config.listen.value.host.as_str(), config.listen.value.port)).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        let Opened { app, journal, traces, lock } = Self::open_at(config, clock, address.port()).await?;
+        let Opened { app, journal, traces, others, lock } = Self::open_at(config, clock, address.port()).await?;
         let tls = tls::prepare(&app.config, &app.names, app.now())?;
         let tenant = first_tenant(&app).await?;
         let ready = ready_info(&app, tenant, tls.as_ref().and_then(|t| t.ca_file.clone()));
@@ -242,6 +248,11 @@ impl Server {
         // Both end when all requests are answered.
         let traces = traces.map(|t| tokio::spawn(t.run(Arc::clone(&app), journal_stopping.clone())));
         let journal = tokio::spawn(journal.run(Arc::clone(&app), journal_stopping));
+        if let Some((watch, version)) = others {
+            tokio::spawn(nodes::run(Arc::clone(&app), watch, version, stopping.clone()));
+            // A long start may have outlived what was confirmed at its beginning.
+            let _ = tokio::time::timeout(CONFIRMATION, app.directory.freshness.until_it_holds()).await;
+        }
         tokio::spawn(rollover::run(Arc::clone(&app), stopping.clone()));
         tokio::spawn(renew_certificates(Arc::clone(&app), Arc::clone(&certificates), stopping.clone()));
         let serving = tokio::spawn(connections::serve(Arc::clone(&app), listener, certificates, stopping));
@@ -272,16 +283,35 @@ impl Server {
         let lock = lock(&data)?;
         let now = clock.now();
         check_clock(now, None)?;
-        // This build's configuration knows no other database than SQLite.
-        let file = config.sqlite_file().unwrap_or_else(|| data.join("countersign.db"));
-        let secrets = Secrets::open(&config.master_key.value, &data, is_new(&file))?;
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&file).await?);
-        match store.setting(KEY_CHECK).await? {
-            None => store.put_setting(KEY_CHECK, &secrets.key_check()).await?,
-            Some(check) if check == secrets.key_check() => {}
-            Some(_) => return Err(StartError::OtherKey { store: file, key: config.master_key.value.place(&data) }),
+        let (store, secrets) = match config.sqlite_file() {
+            // A key that is missing is told before a store is touched.
+            Some(file) => {
+                let secrets = Secrets::open(&config.master_key.value, &data, is_new(&file))?;
+                (store::open(&config).await?, secrets)
+            }
+            None => {
+                let store = store::open(&config).await?;
+                let new = store.setting(KEY_CHECK).await?.is_none();
+                (store, Secrets::open(&config.master_key.value, &data, new)?)
+            }
+        };
+        let check = match store.setting(KEY_CHECK).await? {
+            Some(check) => check,
+            // Another node may start on the same database at this moment.
+            None => store.put_first_setting(KEY_CHECK, &secrets.key_check()).await?,
+        };
+        if check != secrets.key_check() {
+            let store = match &config.database.value {
+                Some(Database::Postgres(url)) => url.to_string(),
+                Some(Database::Sqlite(_)) | None => config.sqlite_file().unwrap_or_default().display().to_string(),
+            };
+            return Err(StartError::OtherKey { store, key: config.master_key.value.place(&data) });
         }
         check_clock(now, store.newest_time().await?)?;
+        let watch = store.watch();
+        let freshness = if watch.is_some() { Freshness::shared(config.stale_for()) } else { Freshness::own() };
+        // Before anything is cached.
+        let version = store.directory_version().await?;
         let signer = Signer::open(&*store, &secrets, now).await?;
         let production = config.mode.value == Mode::Production;
         let admin = AdminToken::open(&data, config.admin_token_file.value.as_deref(), production)?;
@@ -292,7 +322,7 @@ impl Server {
         let app = Arc::new(App {
             names: Names::new(&config, port),
             profile: config.profile.value,
-            directory: Arc::new(Directory::new(store, Arc::clone(&crypto) as _)),
+            directory: Arc::new(Directory::shared(store, Arc::clone(&crypto) as _, freshness)),
             issuers: Issuers::new(Arc::clone(&crypto) as _, config.private_issuers.value),
             load: Load::new(config.limit_per_address.value, config.limit_per_client.value),
             config,
@@ -316,7 +346,13 @@ impl Server {
             }
             tracing::info!(tenants = done.tenants, applications = done.applications, left = done.left, "seed applied");
         }
-        Ok(Opened { app, journal: writer, traces: exporter, lock })
+        Ok(Opened { app, journal: writer, traces: exporter, others: watch.map(|w| (w, version)), lock })
+    }
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opened").field("app", &self.app).finish_non_exhaustive()
     }
 }
 

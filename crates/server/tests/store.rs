@@ -1,4 +1,4 @@
-//! The store's conformance suite: the same list for every backend.
+//! The store's conformance suite: the same list for every backend. PostgreSQL is the system's own, in a temporary folder.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -9,26 +9,79 @@ use countersign_server::store::model::{
     ApplicationRecord, AuditRecord, RoleAssignmentRecord, ServicePrincipalRecord, SignInRecord, SigningKeyRecord,
     TenantRecord,
 };
+use countersign_server::store::postgres::{PostgresStore, PostgresUrl};
 use countersign_server::store::sqlite::SqliteStore;
 use countersign_server::store::{Change, Filter, LogQuery, NamePage, Page, Store, StoreError};
+
+#[path = "support/postgres.rs"]
+mod support;
+
+use support::postgres_url;
 
 const T: &str = "5f2c1a7e-0000-4000-8000-0000000000a1";
 const NOW: UnixTime = UnixTime::from_secs(1_781_013_681);
 
 struct Backend {
-    _folder: tempfile::TempDir,
+    _folder: Option<tempfile::TempDir>,
     store: Arc<dyn Store>,
 }
 
 async fn sqlite() -> Backend {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("x.db")).await.unwrap();
-    let backend = Backend { store: Arc::new(store), _folder: folder };
-    backend.apply([Change::PutTenant(tenant(T, &["contoso.example"]))]).await.unwrap();
-    backend
+    Backend::over(Arc::new(store), Some(folder)).await
+}
+
+/// On a database of its own; `None` where PostgreSQL is not installed.
+async fn postgres() -> Option<Backend> {
+    let url = PostgresUrl::parse(&postgres_url()?).unwrap();
+    let store = PostgresStore::open(&url, None, 4).await.unwrap();
+    Some(Backend::over(Arc::new(store), None).await)
+}
+
+/// The list, on each backend.
+macro_rules! conformance {
+    ($($name:ident),* $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(super::sqlite().await).await;
+            })*
+        }
+        mod on_postgres {
+            $(#[tokio::test]
+            async fn $name() {
+                let Some(backend) = super::postgres().await else { return };
+                super::$name(backend).await;
+            })*
+        }
+    };
+}
+
+conformance! {
+    tenants_are_found_by_id_and_domain,
+    a_transaction_is_whole_or_nothing,
+    an_update_needs_the_version_that_was_read,
+    filters_and_pages,
+    deleting_takes_everything_along_and_leaves_a_mark,
+    keys_and_settings_are_kept,
+    the_first_key_and_setting_are_made_once,
+    logs_come_newest_first_and_are_pruned,
+    an_assertion_is_used_once_until_it_ends,
+    texts_that_a_database_may_not_hold_are_no_fault,
+    changes_wait_for_each_other,
+    names_are_searched_in_any_case_and_paged_in_their_order,
+    credentials_that_end_soon_follow_their_application,
+    refused_sign_ins_are_found_by_what_their_error_says,
 }
 
 impl Backend {
+    async fn over(store: Arc<dyn Store>, folder: Option<tempfile::TempDir>) -> Self {
+        let backend = Self { store, _folder: folder };
+        backend.apply([Change::PutTenant(tenant(T, &["contoso.example"]))]).await.unwrap();
+        backend
+    }
+
     async fn apply<const N: usize>(&self, changes: [Change; N]) -> Result<u64, StoreError> {
         let mut transaction = self.store.begin().await?;
         for change in changes {
@@ -90,9 +143,7 @@ fn role(n: u32, principal: u32, resource: u32, value: &str) -> RoleAssignmentRec
     }
 }
 
-#[tokio::test]
-async fn tenants_are_found_by_id_and_domain() {
-    let b = sqlite().await;
+async fn tenants_are_found_by_id_and_domain(b: Backend) {
     let found = b.store.tenant("contoso.example").await.unwrap().unwrap();
     assert_eq!(b.store.tenant(T).await.unwrap().unwrap(), found);
     assert_eq!(b.store.tenant("nowhere.example").await.unwrap(), None);
@@ -106,9 +157,7 @@ async fn tenants_are_found_by_id_and_domain() {
     assert_eq!(b.store.tenants().await.unwrap().iter().map(|t| t.id.as_str()).collect::<Vec<_>>(), [T, other]);
 }
 
-#[tokio::test]
-async fn a_transaction_is_whole_or_nothing() {
-    let b = sqlite().await;
+async fn a_transaction_is_whole_or_nothing(b: Backend) {
     let before = b.store.directory_version().await.unwrap();
     let mut dropped = b.store.begin().await.unwrap();
     dropped.apply(Change::CreateApplication(application(1, "a", &["api://a"]))).await.unwrap();
@@ -128,9 +177,7 @@ async fn a_transaction_is_whole_or_nothing() {
     assert_eq!(b.store.directory_version().await.unwrap(), version);
 }
 
-#[tokio::test]
-async fn an_update_needs_the_version_that_was_read() {
-    let b = sqlite().await;
+async fn an_update_needs_the_version_that_was_read(b: Backend) {
     b.apply([Change::CreateApplication(application(1, "a", &["api://a", "api://b"]))]).await.unwrap();
     let mut read = b.store.application(T, &application(1, "", &[]).object_id).await.unwrap().unwrap();
     assert_eq!(read.version, 1);
@@ -150,9 +197,7 @@ async fn an_update_needs_the_version_that_was_read() {
     assert!(matches!(taken, Err(StoreError::Conflict { what: "identifierUris", .. })));
 }
 
-#[tokio::test]
-async fn filters_and_pages() {
-    let b = sqlite().await;
+async fn filters_and_pages(b: Backend) {
     for n in 1..=5 {
         b.apply([Change::CreateApplication(application(
             n,
@@ -189,9 +234,7 @@ async fn filters_and_pages() {
     assert_eq!(seen, (1..=5).map(id).collect::<Vec<_>>());
 }
 
-#[tokio::test]
-async fn deleting_takes_everything_along_and_leaves_a_mark() {
-    let b = sqlite().await;
+async fn deleting_takes_everything_along_and_leaves_a_mark(b: Backend) {
     b.apply([
         Change::CreateApplication(application(1, "client", &[])),
         Change::CreateServicePrincipal(principal(1)),
@@ -227,9 +270,7 @@ async fn deleting_takes_everything_along_and_leaves_a_mark() {
     assert!(b.store.tenants().await.unwrap().is_empty());
 }
 
-#[tokio::test]
-async fn keys_and_settings_are_kept() {
-    let b = sqlite().await;
+async fn keys_and_settings_are_kept(b: Backend) {
     let mut key = SigningKeyRecord {
         kid: "k".into(),
         alg: "RS256".into(),
@@ -251,9 +292,69 @@ async fn keys_and_settings_are_kept() {
     assert_eq!(b.store.setting("b").await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn logs_come_newest_first_and_are_pruned() {
-    let b = sqlite().await;
+async fn the_first_key_and_setting_are_made_once(b: Backend) {
+    let key = |kid: &str| SigningKeyRecord {
+        kid: kid.into(),
+        alg: "RS256".into(),
+        certificate: vec![1],
+        sealed_key: vec![2],
+        created: NOW,
+        signs_from: NOW,
+        published_until: None,
+    };
+    let (one, two) = (key("one"), key("two"));
+    let (a, c) = tokio::join!(b.store.put_first_signing_key(&one), b.store.put_first_signing_key(&two));
+    a.and(c).unwrap();
+    let kept = b.store.signing_keys().await.unwrap();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    b.apply([Change::RemoveSigningKey { kid: kept[0].kid.clone() }]).await.unwrap();
+    assert!(b.store.signing_keys().await.unwrap().is_empty());
+    let (x, y) = tokio::join!(b.store.put_first_setting("s", b"x"), b.store.put_first_setting("s", b"y"));
+    assert_eq!(x.unwrap(), y.unwrap());
+}
+
+async fn texts_that_a_database_may_not_hold_are_no_fault(b: Backend) {
+    let long = "j".repeat(60_000);
+    for jti in ["a\0b", "a\u{fffd}b", &long] {
+        assert!(b.store.use_once("c", jti, NOW.plus_secs(60), NOW).await.unwrap());
+        assert!(!b.store.use_once("c", jti, NOW.plus_secs(60), NOW).await.unwrap());
+    }
+    for text in ["a\0b", "' OR '1'='1", "%", &long] {
+        assert_eq!(b.store.tenant(text).await.unwrap(), None);
+        assert!(b.store.client(T, text).await.unwrap().is_none());
+        assert_eq!(b.store.app_id_of_uri(T, text).await.unwrap(), None);
+        assert!(b.store.sign_in(text, None).await.unwrap().is_none());
+        assert!(b.app_ids(&Filter::DisplayNamePrefix(text.into())).await.is_empty());
+    }
+    b.apply([Change::CreateApplication(application(1, "a\0b", &["api://\0"]))]).await.unwrap();
+    let read = b.store.application(T, &application(1, "", &[]).object_id).await.unwrap().unwrap();
+    assert_eq!((read.display_name.as_str(), read.identifier_uris[0].as_str()), ("a\0b", "api://\0"));
+    assert_eq!(b.app_ids(&Filter::DisplayName("A\0b".into())).await.len(), 1);
+    assert!(b.store.app_id_of_uri(T, "api://\0").await.unwrap().is_some());
+}
+
+async fn changes_wait_for_each_other(b: Backend) {
+    let before = b.store.directory_version().await.unwrap();
+    let b = Arc::new(b);
+    let tasks: Vec<_> = (0..20)
+        .map(|n| {
+            let b = Arc::clone(&b);
+            tokio::spawn(async move { b.apply([Change::CreateApplication(application(n, "x", &[]))]).await.unwrap() })
+        })
+        .collect();
+    let mut versions = Vec::new();
+    for task in tasks {
+        versions.push(task.await.unwrap());
+    }
+    versions.sort_unstable();
+    assert_eq!(versions, (before + 1..=before + 20).collect::<Vec<_>>());
+    // Whoever reads does not wait for whoever changes.
+    let mut open = b.store.begin().await.unwrap();
+    open.apply(Change::CreateApplication(application(99, "y", &[]))).await.unwrap();
+    assert_eq!(b.app_ids(&Filter::All).await.len(), 20);
+}
+
+async fn logs_come_newest_first_and_are_pruned(b: Backend) {
     let audit = |n: i64| {
         Change::Audit(Box::new(AuditRecord {
             id: format!("audit-{n}"),
@@ -300,9 +401,7 @@ async fn logs_come_newest_first_and_are_pruned() {
     assert_eq!(b.store.newest_time().await.unwrap(), None, "no signing key yet");
 }
 
-#[tokio::test]
-async fn an_assertion_is_used_once_until_it_ends() {
-    let b = sqlite().await;
+async fn an_assertion_is_used_once_until_it_ends(b: Backend) {
     let until = NOW.plus_secs(60);
     assert!(b.store.use_once("c", "j", until, NOW).await.unwrap());
     assert!(!b.store.use_once("c", "j", until, NOW).await.unwrap());
@@ -335,9 +434,7 @@ async fn foreign_and_damaged_files_are_refused_and_left_alone() {
     assert!(SqliteStore::open(folder.path()).await.is_err(), "a folder");
 }
 
-#[tokio::test]
-async fn names_are_searched_in_any_case_and_paged_in_their_order() {
-    let b = sqlite().await;
+async fn names_are_searched_in_any_case_and_paged_in_their_order(b: Backend) {
     for (n, name) in ["beta", "Alpha 100%", "gamma_x", "ALPHA two", "alpha"].into_iter().enumerate() {
         b.apply([Change::CreateApplication(application(n as u32, name, &[]))]).await.unwrap();
     }
@@ -356,10 +453,8 @@ async fn names_are_searched_in_any_case_and_paged_in_their_order() {
     assert_eq!(only(names("", (&last.0, &last.1), 9).await), ["ALPHA two", "beta", "gamma_x"]);
 }
 
-#[tokio::test]
-async fn credentials_that_end_soon_follow_their_application() {
+async fn credentials_that_end_soon_follow_their_application(b: Backend) {
     use countersign_server::store::model::PasswordCredentialRecord;
-    let b = sqlite().await;
     let mut a = application(1, "one", &[]);
     let secret = |key_id: &str, days: i64| PasswordCredentialRecord {
         key_id: key_id.into(),
@@ -382,9 +477,7 @@ async fn credentials_that_end_soon_follow_their_application() {
     assert!(ending().await.is_empty());
 }
 
-#[tokio::test]
-async fn refused_sign_ins_are_found_by_what_their_error_says() {
-    let b = sqlite().await;
+async fn refused_sign_ins_are_found_by_what_their_error_says(b: Backend) {
     let rows: Vec<Arc<SignInRecord>> = (0..40)
         .map(|n| {
             Arc::new(SignInRecord {

@@ -6,6 +6,8 @@
 
 pub mod identity;
 pub mod mutation;
+#[cfg(unix)]
+pub mod postgres;
 pub mod scenario;
 
 pub use identity::{Identity, Spec};

@@ -22,9 +22,18 @@ pub struct Settings {
     /// Folder for everything the service keeps [default: countersign-data]
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
-    /// sqlite:PATH [default: inside the data folder]
+    /// sqlite:PATH or postgres://USER@HOST[:PORT][,HOST…]/DATABASE [default: SQLite inside the data folder]
     #[arg(long, value_name = "URL")]
     database: Option<String>,
+    /// Way to PostgreSQL for notifications, where --database leads through a pooler [default: the same]
+    #[arg(long, value_name = "URL")]
+    database_listen: Option<String>,
+    /// Connections to PostgreSQL at most [default: 10]
+    #[arg(long, value_name = "N")]
+    database_connections: Option<String>,
+    /// How long tokens are issued from what this node knows while PostgreSQL is away [default: 60s; 0 in production]
+    #[arg(long, value_name = "AGE")]
+    stale_for: Option<String>,
     /// File with tenants and applications to create (YAML, JSON, JSON Lines)
     #[arg(long, value_name = "FILE")]
     seed: Option<String>,
@@ -105,6 +114,9 @@ impl Settings {
             ("listen", one(self.listen)),
             ("data", one(self.data)),
             ("database", one(self.database)),
+            ("database-listen", one(self.database_listen)),
+            ("database-connections", one(self.database_connections)),
+            ("stale-for", one(self.stale_for)),
             ("seed", one(self.seed)),
             ("mode", one(self.mode)),
             ("profile", one(self.profile)),
@@ -137,7 +149,8 @@ impl Settings {
 }
 
 /// Variables that belong to no flag: a token for `app` and `credential`, and those of this repository's own tests.
-const KNOWN_VARIABLES: [&str; 3] = ["COUNTERSIGN_ACCESS_TOKEN", "COUNTERSIGN_TEST_CACHE", "COUNTERSIGN_BIN"];
+const KNOWN_VARIABLES: [&str; 4] =
+    ["COUNTERSIGN_ACCESS_TOKEN", "COUNTERSIGN_TEST_CACHE", "COUNTERSIGN_TEST_POSTGRES", "COUNTERSIGN_BIN"];
 
 /// Variables that are no settings and no mistakes either.
 pub fn known_variables() -> Vec<String> {

@@ -95,8 +95,9 @@ fn unusable(error: impl std::fmt::Display) -> Failure {
 /// A folder that was never a service's is a mistyped one: nothing is made there.
 fn there(config: &countersign_server::Config) -> Result<(), Failure> {
     let data = &config.data.value;
-    let made = config.sqlite_file().is_none_or(|file| file.exists());
-    if made && data.is_dir() {
+    // A database elsewhere says itself whether it is a service's.
+    let Some(file) = config.sqlite_file() else { return Ok(()) };
+    if file.exists() && data.is_dir() {
         return Ok(());
     }
     Err(Failure::new(

@@ -43,8 +43,29 @@ pub static KEYS: &[Key] = &[
     Key {
         name: "database",
         help: "where the directory is kept",
-        accepted: "sqlite:PATH",
+        accepted: "sqlite:PATH or postgres://USER@HOST[:PORT][,HOST…]/DATABASE",
         default: "sqlite:countersign.db in the data folder",
+        many: false,
+    },
+    Key {
+        name: "database-listen",
+        help: "way to the database for notifications, where database leads through a pooler",
+        accepted: "postgres://USER@HOST[:PORT][,HOST…]/DATABASE",
+        default: "the same as database",
+        many: false,
+    },
+    Key {
+        name: "database-connections",
+        help: "connections to PostgreSQL that one node uses at most",
+        accepted: "a whole number, 2 to 1000",
+        default: "10",
+        many: false,
+    },
+    Key {
+        name: "stale-for",
+        help: "how long tokens are issued from what this node knows while the database is away",
+        accepted: "a number with d, h, m or s, up to 1d; or 0",
+        default: "60s in dev mode, 0 in production",
         many: false,
     },
     Key {

@@ -6,6 +6,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use crate::store::postgres::PostgresUrl;
+
 /// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
@@ -139,16 +141,15 @@ impl fmt::Display for Network {
 pub enum Database {
     /// An SQLite file.
     Sqlite(PathBuf),
-    /// A PostgreSQL URL; may hold a password.
-    Postgres(String),
+    /// A PostgreSQL database.
+    Postgres(PostgresUrl),
 }
 
 impl fmt::Display for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            // Everything before an @ may hold a password.
-            Self::Postgres(url) => write!(f, "postgres://{}", url.rsplit_once('@').map_or("…", |(_, host)| host)),
+            Self::Postgres(url) => url.fmt(f),
         }
     }
 }
@@ -262,10 +263,32 @@ pub(super) fn database(text: &str) -> Result<Database, String> {
         };
     }
     if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-        return Err("this build has no PostgreSQL backend".to_owned());
+        return postgres(text).map(Database::Postgres);
     }
     let kind: String = text.split(':').next().unwrap_or_default().chars().take(20).collect();
     Err(format!("there is no backend '{kind}'"))
+}
+
+/// A PostgreSQL URL.
+pub(super) fn postgres(text: &str) -> Result<PostgresUrl, String> {
+    PostgresUrl::parse(text)
+}
+
+/// Connections of one node: one for whoever changes the directory, and one to read by meanwhile, at least.
+pub(super) fn connections(value: &str) -> Result<u32, String> {
+    match value.parse() {
+        Ok(n @ 2..=1_000) => Ok(n),
+        Ok(_) => Err("it must be 2 to 1000".to_owned()),
+        Err(_) => Err("it is no whole number".to_owned()),
+    }
+}
+
+/// How long a node issues tokens from what it knows.
+pub(super) fn stale_for(value: &str) -> Result<Option<i64>, String> {
+    match duration(if value == "0" { "0s" } else { value })? {
+        seconds @ 0..=86_400 => Ok(Some(seconds)),
+        _ => Err("a removed key would be good for longer than a day".to_owned()),
+    }
 }
 
 /// A host name (RFC 1123 §2.1) or an IPv4 address.
@@ -417,7 +440,8 @@ mod tests {
 
     #[test]
     fn passwords_of_databases_are_not_shown() {
-        assert!(!Database::Postgres("postgres://u:secret@h/d".into()).to_string().contains("secret"));
+        let shown = database("postgres://u:secret@h/d").unwrap();
+        assert!(!format!("{shown} {shown:?}").contains("secret"));
         assert_eq!(database("sqlite:x.db").unwrap(), Database::Sqlite("x.db".into()));
         assert!(database("mysql://localhost/x").unwrap_err().contains("mysql"));
     }

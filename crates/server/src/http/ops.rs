@@ -12,9 +12,12 @@ pub fn live() -> Answer {
     answer(StatusCode::OK, TEXT, "ok\n")
 }
 
-/// `GET /readyz`: tokens can be issued, that is, the store answers and a key is at hand.
+/// `GET /readyz`: tokens can be issued, that is, the store answers, a key is at hand, and what is known still holds.
 pub async fn ready(app: &App) -> Answer {
     let key = app.signer.active(app.now()).is_some();
+    if !app.directory.freshness.holds() {
+        return answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, "the directory was not confirmed for too long\n");
+    }
     match app.store().ping().await {
         Ok(()) if key => answer(StatusCode::OK, TEXT, "ok\n"),
         Ok(()) => answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, "no signing key\n"),
@@ -61,6 +64,16 @@ fn gauges(app: &App, out: &mut String) {
     write_counter(out, "countersign_spans_exported_total", help, &app.traces.exported);
     let help = "Spans that were lost: the queue was full, or the receiver away.";
     write_counter(out, "countersign_spans_dropped_total", help, &app.traces.dropped);
+    if let Some((used, most)) = app.store().connections() {
+        let help = "Connections to the database in use.";
+        write_gauge(out, "countersign_database_connections_used", help, one(used as f64));
+        let help = "Connections to the database at most.";
+        write_gauge(out, "countersign_database_connections_max", help, one(most as f64));
+    }
+    if directory.freshness.is_shared() {
+        let help = "Time since the directory was last confirmed to be what this node knows.";
+        write_gauge(out, "countersign_directory_age_seconds", help, one(directory.freshness.age().as_secs_f64()));
+    }
     let help = "Clients in the cache.";
     write_gauge(out, "countersign_cached_clients", help, one(directory.cached_clients() as f64));
     let help = "Clients that a request found in the cache.";

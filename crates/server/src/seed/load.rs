@@ -77,6 +77,7 @@ pub struct Loader<'a> {
     fallback: &'a TenantRecord,
     pub(super) now: UnixTime,
     edit: Option<Edit>,
+    changed: bool,
     tenants: HashMap<String, Known>,
     applications: HashSet<(u32, u128)>,
     grants: Vec<(String, String, Grant)>,
@@ -117,6 +118,7 @@ impl<'a> Loader<'a> {
             fallback,
             now,
             edit: None,
+            changed: false,
             tenants: HashMap::new(),
             applications: HashSet::new(),
             grants: Vec::new(),
@@ -133,6 +135,9 @@ impl<'a> Loader<'a> {
     pub async fn read(&mut self, source: Source) -> Result<(), LoadError> {
         if self.mode == Mode::Import {
             self.write(Change::Reset).await?;
+        } else if self.directory.freshness.is_shared() {
+            // Before it is looked what is there: another node may apply the same file at this moment.
+            self.edit = Some(self.directory.edit().await?);
         }
         match source {
             Source::Whole(node) => self.whole(&node).await,
@@ -155,6 +160,7 @@ impl<'a> Loader<'a> {
             Some(edit) => edit,
             none => none.insert(self.directory.edit().await?),
         };
+        self.changed = true;
         edit.apply(change).await
     }
 
@@ -172,7 +178,7 @@ impl<'a> Loader<'a> {
                 other => other?,
             }
         }
-        if let Some(edit) = self.edit.take() {
+        if let Some(edit) = self.edit.take().filter(|_| self.changed) {
             edit.commit().await?;
         }
         if self.more_warnings > 0 {

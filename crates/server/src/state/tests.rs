@@ -24,11 +24,15 @@ struct Place {
 impl Place {
     async fn new(keys: Option<&Keys>) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("test.db")).await.unwrap();
+        Self::over(Arc::new(store), folder, keys)
+    }
+
+    fn over(store: Arc<dyn Store>, folder: tempfile::TempDir, keys: Option<&Keys>) -> Self {
         if let Some(keys) = keys {
             keys.install_master(&MasterKey::Folder, folder.path()).unwrap();
         }
         let secrets = Secrets::open(&MasterKey::Folder, folder.path(), true).unwrap();
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("test.db")).await.unwrap());
         Self { folder, directory: Arc::new(Directory::new(store, Arc::new(AwsLc))), secrets }
     }
 
@@ -87,6 +91,31 @@ impl Place {
         let path = self.folder.path().join("state.json");
         std::fs::write(&path, text).unwrap();
         import(&self.directory, &self.secrets, &path, keys, replace, NOW).await
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_service_moves_to_postgresql_and_back_without_loss() {
+    use crate::store::postgres::{PostgresStore, PostgresUrl};
+    let Some(cluster) = countersign_testkit::postgres::Cluster::start("fsync = off") else { return };
+    let url = PostgresUrl::parse(&cluster.database("d")).unwrap();
+    let from = Place::filled().await;
+    let keys = Keys::of(&MasterKey::Folder, from.folder.path(), from.directory.store(), &from.secrets).await.unwrap();
+    let sealed = keys.seal("a long passphrase").unwrap();
+    let (text, done) = from.export(Form::Json, Some(&sealed)).await;
+    assert_eq!((done.applications, done.secrets_left_out), (3, 0));
+    let store = Arc::new(PostgresStore::open(&url, None, 4).await.unwrap());
+    let there = Place::over(store, tempfile::tempdir().unwrap(), Some(&keys));
+    there.import(&text, Some(&keys), false).await.unwrap();
+    let (moved, _) = there.export(Form::Json, Some(&sealed)).await;
+    assert_eq!(moved, text);
+    let back = Place::new(Some(&keys)).await;
+    back.import(&moved, Some(&keys), false).await.unwrap();
+    assert_eq!(back.export(Form::Json, Some(&sealed)).await.0, text);
+    for place in [&there, &back] {
+        let key = place.directory.store().signing_keys().await.unwrap().remove(0);
+        assert_eq!(place.secrets.unseal(&key.kid, &key.sealed_key).unwrap().as_slice(), b"private");
     }
 }
 

@@ -4,6 +4,7 @@
 //! A method either does all of what it says or nothing, and what it acknowledged survives kill -9.
 
 pub mod model;
+pub mod postgres;
 pub mod sqlite;
 
 use std::future::Future;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use countersign_core::time::UnixTime;
 
+use crate::config::{Config, Database};
 use model::{
     ApplicationRecord, AuditRecord, RoleAssignmentRecord, ServicePrincipalRecord, SignInRecord, SigningKeyRecord,
     TenantRecord,
@@ -107,6 +109,11 @@ pub enum Change {
     },
     /// Adds a signing key, or replaces the one of the same `kid`, together with a directory that was signed for by it.
     PutSigningKey(Box<SigningKeyRecord>),
+    /// Removes a signing key.
+    RemoveSigningKey {
+        /// Its id.
+        kid: String,
+    },
     /// Forgets everything of the directory, marks of deleted applications included (`state reset`).
     Reset,
     /// Adds a row to the audit log, in this transaction.
@@ -127,8 +134,27 @@ pub enum Touched {
         /// Whether identifier URIs came or went.
         uris: bool,
     },
-    /// Anything.
+    /// Keys that sign access tokens.
+    Keys,
+    /// Anything but keys.
     All,
+}
+
+/// What other nodes changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct News {
+    /// The directory's version.
+    pub version: u64,
+    /// What was touched up to it.
+    pub touched: Vec<Touched>,
+}
+
+/// Looks out for changes of other nodes.
+pub trait Watch: Send {
+    /// What was touched since a version; nothing when it still stands. May name more than was touched.
+    fn news(&mut self, since: u64) -> Pending<'_, News>;
+    /// Ends when there may be news; may end in vain, and may never end.
+    fn hint(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
 /// Changes under way. Dropping it undoes them.
@@ -276,10 +302,14 @@ pub trait Keys: Send + Sync {
     fn signing_keys(&self) -> Pending<'_, Vec<SigningKeyRecord>>;
     /// Adds a key, or replaces the one of the same `kid`.
     fn put_signing_key<'a>(&'a self, key: &'a SigningKeyRecord) -> Pending<'a, ()>;
+    /// Adds a key if there is none at all, whoever else tries so at the same moment.
+    fn put_first_signing_key<'a>(&'a self, key: &'a SigningKeyRecord) -> Pending<'a, ()>;
     /// Removes a key.
     fn remove_signing_key<'a>(&'a self, kid: &'a str) -> Pending<'a, ()>;
     /// A value of the service itself.
     fn setting<'a>(&'a self, name: &'a str) -> Pending<'a, Option<Vec<u8>>>;
+    /// Keeps such a value if there is none of the name; answers what is kept then.
+    fn put_first_setting<'a>(&'a self, name: &'a str, value: &'a [u8]) -> Pending<'a, Vec<u8>>;
     /// Keeps such a value.
     fn put_setting<'a>(&'a self, name: &'a str, value: &'a [u8]) -> Pending<'a, ()>;
 }
@@ -336,8 +366,42 @@ pub trait Replay: Send + Sync {
 pub trait Store: Directory + Keys + Audit + Journal + Replay {
     /// The newest time stored anywhere, to tell a clock that is far off; `None` in an empty store.
     fn newest_time(&self) -> Pending<'_, Option<UnixTime>>;
+    /// How this node learns what others change; `None` where it is the only one.
+    fn watch(&self) -> Option<Box<dyn Watch>> {
+        None
+    }
+    /// Connections in use, and how many there may be, where they are bounded.
+    fn connections(&self) -> Option<(usize, usize)> {
+        None
+    }
     /// Whether the database answers.
     fn ping(&self) -> Pending<'_, ()>;
     /// Writes what is left and closes.
     fn close(&self) -> Pending<'_, ()>;
+}
+
+/// Why a store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// An SQLite file.
+    #[error(transparent)]
+    Sqlite(#[from] sqlite::OpenError),
+    /// A PostgreSQL database.
+    #[error(transparent)]
+    Postgres(#[from] postgres::OpenError),
+}
+
+/// Opens the store that the settings name, making it where it is not there.
+///
+/// # Errors
+/// [`OpenError`], naming the store and the cause.
+pub async fn open(config: &Config) -> Result<Arc<dyn Store>, OpenError> {
+    Ok(match &config.database.value {
+        Some(Database::Postgres(url)) => {
+            let (listen, connections) = (config.database_listen.value.as_ref(), config.database_connections.value);
+            Arc::new(postgres::PostgresStore::open(url, listen, connections).await?)
+        }
+        Some(Database::Sqlite(path)) => Arc::new(sqlite::SqliteStore::open(path).await?),
+        None => Arc::new(sqlite::SqliteStore::open(&config.default_sqlite_file()).await?),
+    })
 }

@@ -139,15 +139,34 @@ pub struct Rolled {
 /// [`SignerError`]; nothing was changed then.
 pub async fn roll(app: &Arc<App>, by: By<'_>) -> Result<Vec<Rolled>, SignerError> {
     let turn = app.signer.turn().await;
-    let keys = app.store().signing_keys().await?;
-    let (mut all, mut changes) = (Vec::new(), Vec::new());
+    let (now, policy) = (app.now(), Policy::of(app));
+    let in_use = |alg: TokenAlg, keys: &[SigningKeyRecord]| alg == TokenAlg::Rs256 || !keys.is_empty();
+    // Made before others are kept out: it takes long.
+    let seen = app.store().signing_keys().await?;
+    let mut spare = Vec::new();
     for alg in ALGORITHMS {
-        let keys = of_alg(&keys, alg);
-        if alg == TokenAlg::Rs256 || !keys.is_empty() {
-            all.push(roll_one(app, by, alg, &keys, &mut changes).await?);
+        let keys = of_alg(&seen, alg);
+        if in_use(alg, &keys) && next(&keys, now).is_none() {
+            spare.push((alg, make(app, alg, now, now.plus_secs(policy.ahead)).await?));
         }
     }
-    app.directory.change(changes).await?;
+    // From here on no other node changes keys.
+    let mut edit = app.directory.edit().await?;
+    let keys = app.store().signing_keys().await?;
+    let mut all = Vec::new();
+    for alg in ALGORITHMS {
+        let keys = of_alg(&keys, alg);
+        if !in_use(alg, &keys) {
+            continue;
+        }
+        let coming = next(&keys, now).cloned().or_else(|| taken(&mut spare, alg)).ok_or_else(changed_meanwhile)?;
+        let (rolled, changes) = roll_one(by, now, policy, alg.alg().name(), coming, active(&keys, now).cloned());
+        for change in changes {
+            edit.apply(change).await?;
+        }
+        all.push(rolled);
+    }
+    edit.commit().await?;
     app.signer.reload(app.store(), &app.secrets).await?;
     drop(turn);
     for rolled in &all {
@@ -161,34 +180,53 @@ pub async fn roll(app: &Arc<App>, by: By<'_>) -> Result<Vec<Rolled>, SignerError
     Ok(all)
 }
 
-/// Works out what rolling the keys of one algorithm changes.
-async fn roll_one(
-    app: &Arc<App>,
+/// The key of this algorithm out of those that were made.
+fn taken(spare: &mut Vec<(TokenAlg, SigningKeyRecord)>, alg: TokenAlg) -> Option<SigningKeyRecord> {
+    let at = spare.iter().position(|(a, _)| *a == alg)?;
+    Some(spare.swap_remove(at).1)
+}
+
+fn changed_meanwhile() -> SignerError {
+    SignerError::Make("another node changed the keys meanwhile; ask again".to_owned())
+}
+
+/// Works out what rolling the keys of one algorithm changes: `coming` follows `last`.
+fn roll_one(
     by: By<'_>,
-    alg: TokenAlg,
-    keys: &[SigningKeyRecord],
-    changes: &mut Vec<Change>,
-) -> Result<Rolled, SignerError> {
-    let (now, policy) = (app.now(), Policy::of(app));
-    let last = active(keys, now).cloned();
-    let mut coming = match next(keys, now) {
-        Some(key) => key.clone(),
-        None => make(app, alg, now, now.plus_secs(policy.ahead)).await?,
-    };
+    now: UnixTime,
+    policy: Policy,
+    alg: &'static str,
+    mut coming: SigningKeyRecord,
+    last: Option<SigningKeyRecord>,
+) -> (Rolled, Vec<Change>) {
     coming.signs_from = coming.signs_from.min(now.max(coming.created.plus_secs(policy.ahead)));
     let rolled = Rolled {
-        alg: alg.alg().name(),
+        alg,
         kid: coming.kid.clone(),
         signs_from: coming.signs_from,
         follows: last.as_ref().map(|k| k.kid.clone()).unwrap_or_default(),
     };
     let row = audit(by, now, "Roll signing key", &coming, last.as_ref());
-    changes.extend([Change::PutSigningKey(Box::new(coming)), row]);
+    let mut changes = vec![Change::PutSigningKey(Box::new(coming)), row];
     if let Some(last) = last {
         let until = Some(rolled.signs_from.plus_secs(LONGEST_TOKEN));
         changes.push(Change::PutSigningKey(Box::new(SigningKeyRecord { published_until: until, ..last })));
     }
-    Ok(rolled)
+    (rolled, changes)
+}
+
+/// What is to be done for each algorithm, where there is something.
+fn plans(app: &App, keys: &[SigningKeyRecord], now: UnixTime) -> Vec<(TokenAlg, Plan)> {
+    let mut plans = Vec::new();
+    for alg in ALGORITHMS {
+        let keys = of_alg(keys, alg);
+        let in_use = alg == TokenAlg::Rs256 || !keys.is_empty() || *app.directory.es256_wanted().borrow();
+        let plan = if in_use { plan(&keys, Policy::of(app), now) } else { Plan::default() };
+        if plan != Plan::default() {
+            plans.push((alg, plan));
+        }
+    }
+    plans
 }
 
 /// Does what is to be done now.
@@ -198,41 +236,44 @@ async fn roll_one(
 pub async fn keep(app: &Arc<App>) -> Result<(), SignerError> {
     let _turn = app.signer.turn().await;
     let now = app.now();
-    let keys = app.store().signing_keys().await?;
-    let mut plans = Vec::new();
-    for alg in ALGORITHMS {
-        let keys = of_alg(&keys, alg);
-        let in_use = alg == TokenAlg::Rs256 || !keys.is_empty() || *app.directory.es256_wanted().borrow();
-        let plan = if in_use { plan(&keys, Policy::of(app), now) } else { Plan::default() };
-        if plan != Plan::default() {
-            plans.push((alg, plan));
-        }
-    }
-    if plans.is_empty() {
+    let due = plans(app, &app.store().signing_keys().await?, now);
+    if due.is_empty() {
         return Ok(());
+    }
+    // Made before others are kept out: it takes long.
+    let mut spare = Vec::new();
+    for (alg, plan) in due {
+        if let Some(from) = plan.make {
+            spare.push((alg, make(app, alg, now, from).await?));
+        }
     }
     let tenant_id = app.store().tenants().await?.into_iter().next().map(|t| t.id).unwrap_or_default();
     let correlation_id = uuid::Uuid::new_v4().to_string();
     let by = By { actor: "service", tenant_id: &tenant_id, correlation_id: &correlation_id };
-    let (mut changes, mut remove) = (Vec::new(), Vec::new());
+    // From here on no other node changes keys; what one did meanwhile needs not be done again.
+    let mut edit = app.directory.edit().await?;
+    let plans = plans(app, &app.store().signing_keys().await?, now);
+    let mut changes = Vec::new();
     for (alg, plan) in plans {
         for key in plan.change {
             let activity = if key.signs_from > now { "Update signing key" } else { "Retire signing key" };
             changes.push(audit(by, now, activity, &key, None));
             changes.push(Change::PutSigningKey(Box::new(key)));
         }
-        if let Some(from) = plan.make {
-            let key = make(app, alg, now, from).await?;
+        if let Some(from) = plan.make
+            && let Some(key) = taken(&mut spare, alg)
+        {
+            let key = SigningKeyRecord { signs_from: from, ..key };
             changes.push(audit(by, now, "Add signing key", &key, None));
             changes.push(Change::PutSigningKey(Box::new(key)));
         }
-        remove.extend(plan.remove);
+        changes.extend(plan.remove.into_iter().map(|kid| Change::RemoveSigningKey { kid }));
     }
     if !changes.is_empty() {
-        app.directory.change(changes).await?;
-    }
-    for kid in remove {
-        app.store().remove_signing_key(&kid).await?;
+        for change in changes {
+            edit.apply(change).await?;
+        }
+        edit.commit().await?;
     }
     app.signer.reload(app.store(), &app.secrets).await
 }

@@ -132,9 +132,9 @@ impl Signer {
     pub async fn open(store: &dyn Store, secrets: &Secrets, now: UnixTime) -> Result<Self, SignerError> {
         let mut records = store.signing_keys().await?;
         if records.is_empty() {
-            let record = make_key(secrets, TokenAlg::Rs256, now, now)?;
-            store.put_signing_key(&record).await?;
-            records.push(record);
+            store.put_first_signing_key(&make_key(secrets, TokenAlg::Rs256, now, now)?).await?;
+            // Another node may have been first.
+            records = store.signing_keys().await?;
         }
         Ok(Self::with(usable(&records, secrets)?))
     }

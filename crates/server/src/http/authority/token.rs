@@ -105,13 +105,20 @@ fn refusal(not_issued: &NotIssued, context: &Context, app: &App) -> Refusal {
                 app.metrics.turned_away.count();
                 return Refusal::too_many(*seconds);
             }
+            if matches!(failure, Failure::Stale) {
+                // The node itself has said why, once.
+                app.metrics.turned_away.count();
+                return Refusal::unavailable();
+            }
             app.metrics.failed.count();
             tracing::error!(trace_id = context.trace_id, correlation_id = context.correlation_id, %failure, "a token request failed");
             match failure {
                 Failure::Store(StoreError::Unavailable(_) | StoreError::Full) => Refusal::unavailable(),
-                Failure::Store(_) | Failure::Undecided { .. } | Failure::Sign | Failure::TooMany(_) => {
-                    Refusal::failed()
-                }
+                Failure::Store(_)
+                | Failure::Undecided { .. }
+                | Failure::Sign
+                | Failure::Stale
+                | Failure::TooMany(_) => Refusal::failed(),
             }
         }
     }

@@ -27,15 +27,24 @@ impl Keys for SqliteStore {
         })
     }
 
+    fn put_first_signing_key<'a>(&'a self, key: &'a SigningKeyRecord) -> Pending<'a, ()> {
+        Box::pin(async move {
+            let mut writers = self.writers().await?;
+            let there = sqlx::query("SELECT kid FROM signing_keys LIMIT 1")
+                .fetch_optional(&mut writers.directory)
+                .await
+                .map_err(failed)?;
+            if there.is_none() {
+                put(&mut writers.directory, key).await?;
+            }
+            Ok(())
+        })
+    }
+
     fn remove_signing_key<'a>(&'a self, kid: &'a str) -> Pending<'a, ()> {
         Box::pin(async move {
             let mut writers = self.writers().await?;
-            sqlx::query("DELETE FROM signing_keys WHERE kid = ?1")
-                .bind(kid)
-                .execute(&mut writers.directory)
-                .await
-                .map_err(failed)?;
-            Ok(())
+            remove(&mut writers.directory, kid).await
         })
     }
 
@@ -46,6 +55,24 @@ impl Keys for SqliteStore {
                 .fetch_optional(&self.readers)
                 .await
                 .and_then(|row| row.map(|r| r.try_get(0)).transpose())
+                .map_err(failed)
+        })
+    }
+
+    fn put_first_setting<'a>(&'a self, name: &'a str, value: &'a [u8]) -> Pending<'a, Vec<u8>> {
+        Box::pin(async move {
+            let mut writers = self.writers().await?;
+            sqlx::query("INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING")
+                .bind(name)
+                .bind(value)
+                .execute(&mut writers.directory)
+                .await
+                .map_err(failed)?;
+            sqlx::query("SELECT value FROM settings WHERE name = ?1")
+                .bind(name)
+                .fetch_one(&mut writers.directory)
+                .await
+                .and_then(|row| row.try_get(0))
                 .map_err(failed)
         })
     }
@@ -82,6 +109,11 @@ pub(super) async fn put(to: &mut SqliteConnection, key: &SigningKeyRecord) -> Re
     .await
     .map_err(failed)?;
     Ok(())
+}
+
+/// Removes a key within a transaction or by itself.
+pub(super) async fn remove(from: &mut SqliteConnection, kid: &str) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM signing_keys WHERE kid = ?1").bind(kid).execute(from).await.map(drop).map_err(failed)
 }
 
 fn key(row: &SqliteRow) -> Result<SigningKeyRecord, sqlx::Error> {

@@ -93,7 +93,11 @@ async fn apply(to: &mut SqliteConnection, change: Change) -> Result<Touched, Sto
         }
         Change::PutSigningKey(key) => {
             super::keys::put(to, &key).await?;
-            Ok(Touched::Nothing)
+            Ok(Touched::Keys)
+        }
+        Change::RemoveSigningKey { kid } => {
+            super::keys::remove(to, &kid).await?;
+            Ok(Touched::Keys)
         }
         Change::Reset => reset(to).await,
         Change::Audit(audit) => put_audit(to, &audit).await,
