@@ -15,6 +15,7 @@ pub mod jose;
 pub mod json;
 pub mod key_proof;
 pub mod keyfile;
+pub mod managed_identity;
 pub mod oauth;
 pub mod profile;
 pub mod reason;

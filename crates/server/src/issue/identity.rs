@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use countersign_core::checks::{Outcome, client, resource};
+pub use countersign_core::managed_identity::IdentityName;
 use countersign_core::request::{EndpointVersion, TokenRequest};
 use countersign_core::{Facts, Reason};
 
@@ -16,19 +17,6 @@ use crate::store::StoreError;
 use crate::store::model::SignInRecord;
 use crate::traces::{Trace, stage};
 use countersign_core::time::UnixTime;
-
-/// How a request names the identity it wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IdentityName<'a> {
-    /// Not at all: the first one, as the system-assigned identity.
-    Unnamed,
-    /// `client_id`
-    ClientId(&'a str),
-    /// `object_id`, `principal_id`
-    ObjectId(&'a str),
-    /// `msi_res_id`, `mi_res_id`
-    ResourceId(&'a str),
-}
 
 /// The token of a managed identity.
 #[derive(Debug)]

@@ -9,32 +9,34 @@ mod metadata;
 pub use app_service::answer as app_service;
 pub use metadata::answer as metadata;
 
-use countersign_core::request::form_decode;
+use countersign_core::managed_identity::{Answer as Plain, Given};
+use http::StatusCode;
 
 use super::context::Context;
 use super::error::Refusal;
+use super::respond::{self, Answer};
 use crate::app::App;
 use crate::issue::{IdentityAsked, IdentityName, IssuedToIdentity, NotIssued, issue_to_identity};
 use crate::store::model::SignInRecord;
 
-/// The parameters of a query.
-struct Query(Vec<(String, String)>);
-
-impl Query {
-    fn read(query: &str) -> Self {
-        let pairs = query.split('&').filter(|p| !p.is_empty());
-        Self(
-            pairs
-                .map(|p| p.split_once('=').unwrap_or((p, "")))
-                .map(|(n, v)| (form_decode(n), form_decode(v)))
-                .collect(),
-        )
+/// The token as both forms hand it out.
+fn given(token: &IssuedToIdentity) -> Given<'_> {
+    Given {
+        access_token: token.issued.access_token.as_str(),
+        client_id: &token.client_id,
+        resource: &token.issued.resource,
+        not_before: token.issued.not_before,
+        expires_on: token.issued.expires_on,
+        expires_in: token.issued.expires_in,
     }
+}
 
-    /// A parameter that is not empty; SDKs send empty ones for what is not set.
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(n, v)| n.eq_ignore_ascii_case(name) && !v.is_empty()).map(|(_, v)| v.as_str())
-    }
+/// An answer over HTTP, with the ids of the request.
+fn reply(context: &Context, plain: Plain) -> Answer {
+    let status = StatusCode::from_u16(plain.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = respond::answer(status, respond::JSON, plain.body.to_string());
+    respond::with_ids(&mut response, context);
+    response
 }
 
 /// Why there is no token.
