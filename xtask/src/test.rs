@@ -23,6 +23,7 @@ const STEPS: &[&str] = &[
     "run",
     "clients",
     "credentials",
+    "agent",
     "portal",
     "watch",
     "kill",
@@ -93,6 +94,11 @@ pub fn run(arguments: &[String]) -> Result<()> {
                 let mut command = pytest(&tools, &["credentials"]);
                 command.env("NODE", &tools.node).env("OIDC_MODULES_FOLDER", &modules).env("SOFTHSM_MODULE", &module);
                 suite(&mut tally, "every kind of credential", Runner::Pytest, &mut command);
+            }
+            "agent" => {
+                let mut command = pytest(&tools, &["agent"]);
+                command.env("NODE", &tools.node).env("NODE_MODULES_FOLDER", &tools.modules);
+                suite(&mut tally, "the agent", Runner::Pytest, &mut command);
             }
             "soak" => suite(&mut tally, "soak", Runner::Status, &mut itself(&["soak", "--seconds", "60"])?),
             "watch" => suite(&mut tally, "traces and metrics", Runner::Pytest, &mut pytest(&tools, &["watch"])),

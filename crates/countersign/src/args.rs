@@ -48,6 +48,8 @@ pub enum Verb {
     /// Get a token
     #[command(subcommand)]
     Token(cmd::token::Verb),
+    /// Serve tokens to programs of this machine that cannot sign
+    Agent(Box<cmd::agent::Args>),
     /// Sign a client assertion, or take one apart
     #[command(subcommand)]
     Assertion(cmd::assertion::Verb),

@@ -65,6 +65,7 @@ fn run(cli: Cli) -> Result<(), Stop> {
         Verb::Wait(args) => cmd::wait::wait(&args)?,
         Verb::Healthcheck(args) => cmd::wait::healthcheck(&args)?,
         Verb::Token(verb) => cmd::token::run(verb, color)?,
+        Verb::Agent(args) => cmd::agent::run(*args, color)?,
         Verb::Assertion(verb) => cmd::assertion::run(verb)?,
         Verb::Cert(verb) => cmd::cert::run(verb)?,
         Verb::App(verb) => cmd::app::run(verb)?,

@@ -396,17 +396,20 @@ impl Running {
 
 /// The signals that end the process in good order. While it lives they do not end it by themselves.
 #[cfg(unix)]
-struct EndSignals(Vec<tokio::signal::unix::Signal>);
+#[derive(Debug)]
+pub struct EndSignals(Vec<tokio::signal::unix::Signal>);
 
 #[cfg(unix)]
 impl EndSignals {
-    fn listen() -> Self {
+    /// Listens from now on.
+    pub fn listen() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
         // A handler that cannot be set up leaves the signal's default, which ends the process too.
         Self([SignalKind::terminate(), SignalKind::interrupt()].into_iter().filter_map(|k| signal(k).ok()).collect())
     }
 
-    async fn come(&mut self) {
+    /// Waits for one of them.
+    pub async fn come(&mut self) {
         std::future::poll_fn(|cx| {
             if self.0.iter_mut().any(|s| s.poll_recv(cx).is_ready()) { Poll::Ready(()) } else { Poll::Pending }
         })
@@ -416,15 +419,18 @@ impl EndSignals {
 
 /// The signal that ends the process in good order.
 #[cfg(not(unix))]
-struct EndSignals;
+#[derive(Debug)]
+pub struct EndSignals;
 
 #[cfg(not(unix))]
 impl EndSignals {
-    fn listen() -> Self {
+    /// Listens from now on.
+    pub fn listen() -> Self {
         Self
     }
 
-    async fn come(&mut self) {
+    /// Waits for it.
+    pub async fn come(&mut self) {
         let _ = tokio::signal::ctrl_c().await;
     }
 }

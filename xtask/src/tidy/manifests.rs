@@ -34,11 +34,18 @@ const RULES: &[Rule] = &[
     Rule { folder: "doctor", ours: &["countersign-core"], never: IMPURE },
     Rule { folder: "wasm", ours: &["countersign-core", "countersign-doctor"], never: &["tokio", "sqlx", "axum"] },
     Rule { folder: "client", ours: &["countersign-core", "countersign-doctor"], never: &["sqlx", "axum"] },
+    Rule { folder: "agent", ours: &["countersign-core", "countersign-client"], never: &["sqlx", "axum", "clap"] },
     Rule { folder: "server", ours: &["countersign-core", "countersign-doctor"], never: &["clap"] },
     Rule { folder: "testkit", ours: &["countersign-core"], never: &["sqlx", "axum", "clap"] },
     Rule {
         folder: "countersign",
-        ours: &["countersign-core", "countersign-doctor", "countersign-client", "countersign-server"],
+        ours: &[
+            "countersign-core",
+            "countersign-doctor",
+            "countersign-client",
+            "countersign-agent",
+            "countersign-server",
+        ],
         never: &["sqlx", "axum"],
     },
 ];

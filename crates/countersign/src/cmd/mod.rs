@@ -1,5 +1,6 @@
 //! One file for each verb: its arguments and what it does.
 
+pub mod agent;
 pub mod app;
 pub mod assertion;
 pub mod cert;

@@ -5,14 +5,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use countersign_client::{
-    Authority, AuthorizationServer, ClientError, Cloud, DiskCache, DiskCacheError, Issuer, Refusal, Token,
-};
+use countersign_client::{ClientError, Cloud, DiskCache, DiskCacheError, Refusal, Token};
 use countersign_doctor::render;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use crate::client_args::{AuthorityArgs, ClientArgs, ReachArgs, azure, cached_token_client};
+use crate::client_args::{AuthorityArgs, ClientArgs, ReachArgs, ServerArgs, azure, cached_token_client};
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Color};
 
@@ -44,15 +42,8 @@ pub struct GetArgs {
     client: ClientArgs,
     #[command(flatten)]
     authority: AuthorityArgs,
-    /// Token endpoint of any server (RFC 6749, RFC 7523), instead of --authority and --tenant
-    #[arg(long, value_name = "URL")]
-    token_url: Option<String>,
-    /// Issuer of any server with OpenID Connect metadata, which name its token endpoint
-    #[arg(long, value_name = "URL", conflicts_with = "token_url")]
-    issuer: Option<String>,
-    /// aud of the assertion, where it is not the token endpoint
-    #[arg(long)]
-    audience: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
     /// What the token is for [default: graph.microsoft.com/.default, or the cloud's own Graph]
     #[arg(long)]
     scope: Option<String>,
@@ -76,23 +67,8 @@ pub struct GetArgs {
 pub fn run(verb: Verb, color: Color) -> Result<(), Failure> {
     let Verb::Get(args) = verb;
     let place = args.authority.place()?;
-    let audience = args.audience.as_deref();
-    let server: AuthorizationServer = match (&args.token_url, &args.issuer) {
-        (Some(url), _) => Authority::token_url(url, audience)
-            .map_err(|e| Failure::new(Exit::Usage, format!("--token-url {e}")))?
-            .into(),
-        (None, Some(issuer)) => {
-            Issuer::new(issuer, audience).map_err(|e| Failure::new(Exit::Usage, format!("--issuer {e}")))?.into()
-        }
-        (None, None) if audience.is_some() => {
-            return Err(Failure::new(
-                Exit::Usage,
-                "--audience is for other servers: give --token-url or --issuer with it",
-            ));
-        }
-        (None, None) => place.authority()?.into(),
-    };
-    let other = args.token_url.as_ref().map(|_| "--token-url").or(args.issuer.as_ref().map(|_| "--issuer"));
+    let server = args.server.server(&place)?;
+    let other = args.server.other();
     let scope = match (&args.scope, other) {
         (Some(scope), _) => scope.clone(),
         (None, Some(flag)) => {
