@@ -44,11 +44,17 @@ enum Route<'a> {
 
 impl<'a> Route<'a> {
     fn of(path: &'a str) -> Self {
+        // MSAL for Node puts a slash behind the paths of managed identities.
+        let bare = path.strip_suffix('/').unwrap_or(path);
+        if bare == app_service::PATH {
+            return Self::AppService;
+        }
+        if bare == imds::PATH {
+            return Self::Imds;
+        }
         let mut parts = path.strip_prefix('/').unwrap_or(path).splitn(3, '/');
         match (path, parts.next().unwrap_or_default(), parts.next(), parts.next()) {
             ("/token", ..) => Self::Plain,
-            (app_service::PATH, ..) => Self::AppService,
-            (imds::PATH, ..) => Self::Imds,
             ("/livez", ..) => Self::Live,
             // The sidecar's probe is `/healthz`.
             ("/readyz" | "/healthz", ..) => Self::Ready,
@@ -186,6 +192,7 @@ mod tests {
             ("/token", Route::Plain),
             ("/msi/token", Route::AppService),
             ("/metadata/identity/oauth2/token", Route::Imds),
+            ("/metadata/identity/oauth2/token/", Route::Imds),
             ("/AuthorizationHeader/Graph", Route::Sidecar { api: "Graph", unauthenticated: false }),
             ("/authorizationheaderunauthenticated/x", Route::Sidecar { api: "x", unauthenticated: true }),
             ("/healthz", Route::Ready),

@@ -3,6 +3,8 @@
 //! A flag wins over its `COUNTERSIGN_…` variable, that over the `AZURE_…` variable of azure-identity. Secrets come from files and
 //! those variables only.
 
+mod server;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +12,8 @@ use std::time::Duration;
 use clap::ValueEnum;
 use countersign_client::{
     AssertionStyle, Authority, AuthorityError, AuthorizationServer, CertificateCredential, Cloud, Credential,
-    CredentialError, DiskCache, GivenToken, Issuer, KeyVaultCredential, RotatingCertificate, TokenClient,
-    TokenClientOptions, TransportOptions, VaultCertificate,
+    CredentialError, DiskCache, GivenToken, KeyVaultCredential, RotatingCertificate, TokenClient, TokenClientOptions,
+    TransportOptions, VaultCertificate,
 };
 use countersign_core::assertion::KeyIdentifier;
 use countersign_core::authority::is_guid;
@@ -19,6 +21,7 @@ use countersign_core::jose::alg::Alg;
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
+pub use self::server::ServerArgs;
 use crate::exit::{Exit, Failure};
 use crate::input;
 use crate::ready::{self, Ready};
@@ -297,42 +300,6 @@ impl Place {
             Failure::new(Exit::Usage, "no tenant: give --tenant or set AZURE_TENANT_ID (its id, or a domain of it)")
         })?;
         Authority::new(&self.host, tenant).map_err(wrong_authority)
-    }
-}
-
-/// A server that is not of Entra's form, instead of authority and tenant.
-#[derive(Debug, clap::Args)]
-pub struct ServerArgs {
-    /// Token endpoint of any server (RFC 6749, RFC 7523), instead of --authority and --tenant
-    #[arg(long, value_name = "URL")]
-    token_url: Option<String>,
-    /// Issuer of any server with OpenID Connect metadata, which name its token endpoint
-    #[arg(long, value_name = "URL", conflicts_with = "token_url")]
-    issuer: Option<String>,
-    /// aud of the assertion, where it is not the token endpoint
-    #[arg(long)]
-    audience: Option<String>,
-}
-
-impl ServerArgs {
-    /// The server that these flags name, else the place's authority.
-    pub fn server(&self, place: &Place) -> Result<AuthorizationServer, Failure> {
-        let audience = self.audience.as_deref();
-        let wrong = |flag: &str, e: AuthorityError| Failure::new(Exit::Usage, format!("{flag} {e}"));
-        match (&self.token_url, &self.issuer) {
-            (Some(url), _) => Authority::token_url(url, audience).map(Into::into).map_err(|e| wrong("--token-url", e)),
-            (None, Some(issuer)) => Issuer::new(issuer, audience).map(Into::into).map_err(|e| wrong("--issuer", e)),
-            (None, None) if audience.is_some() => {
-                let message = "--audience is for other servers: give --token-url or --issuer with it";
-                Err(Failure::new(Exit::Usage, message))
-            }
-            (None, None) => place.authority().map(Into::into),
-        }
-    }
-
-    /// The flag that names a server of another form.
-    pub fn other(&self) -> Option<&'static str> {
-        self.token_url.as_ref().map(|_| "--token-url").or(self.issuer.as_ref().map(|_| "--issuer"))
     }
 }
 

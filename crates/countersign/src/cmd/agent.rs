@@ -109,7 +109,7 @@ pub fn run(args: Args, color: Color) -> Result<(), Failure> {
         Open::Imds => OpenForm::Imds,
         Open::Sidecar => OpenForm::Sidecar,
     });
-    let tenant = place.tenant.filter(|_| is_entra);
+    let tenant = place.tenant;
     let agent = Agent::new(countersign_agent::Settings { client, tenant, callers, apis, open: open.collect() });
     if let Some(path) = &args.ready_file {
         // One that was left speaks of another process.

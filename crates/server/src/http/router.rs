@@ -56,8 +56,11 @@ impl<'a> Route<'a> {
             (Some("error"), None, ..) => Self::ErrorPage,
             (Some("portal"), ..) => Self::Portal,
             (Some("metadata"), Some("endpoints"), None, ..) => Self::Endpoints,
-            (Some("metadata"), Some("identity"), Some("oauth2"), Some("token"), None) => Self::IdentityOfMachine,
-            (Some("msi"), Some("token"), None, ..) => Self::IdentityOfAppService,
+            // MSAL for Node puts a slash behind these two.
+            (Some("metadata"), Some("identity"), Some("oauth2"), Some("token"), None | Some("")) => {
+                Self::IdentityOfMachine
+            }
+            (Some("msi"), Some("token"), None | Some(""), None, _) => Self::IdentityOfAppService,
             (Some("tenants" | "subscriptions"), ..) => Self::ResourceManager,
             (Some(_), Some("discovery"), Some("instance"), None, _) => Self::Instance,
             (Some(tenant), Some("oauth2"), Some("v2.0"), Some("token"), None) => {
@@ -333,6 +336,8 @@ mod tests {
         is("/metadata/endpoints", Route::Endpoints);
         is("/metadata/identity/oauth2/token", Route::IdentityOfMachine);
         is("/msi/token", Route::IdentityOfAppService);
+        is("/metadata/identity/oauth2/token/", Route::IdentityOfMachine);
+        is("/msi/token/", Route::IdentityOfAppService);
         is("/subscriptions/x/resourceGroups", Route::ResourceManager);
         for none in [
             "/",
