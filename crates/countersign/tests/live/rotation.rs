@@ -376,6 +376,9 @@ fn nonsense_is_refused_before_anything_is_done() {
     refused(3, &rotate(&id, "payroll.pem", &["--overlap", "3d", "--days", "2"]), &["--overlap 3 d"]);
     refused(2, &rotate(&id, "payroll.cert.pem", &[]), &["no private key", "two files cannot be changed"]);
     refused(2, &rotate(&id, "ready.json", &[]), &["ready.json"]);
+    let read = |name: &str| std::fs::read_to_string(service.path(name)).unwrap();
+    write_private(&service.path("several.pem"), &(read("payroll.pem") + &read("other.key.pem")));
+    refused(3, &rotate(&id, "several.pem", &[]), &["several private keys"]);
     refused(2, &rotate(&id, "none.pem", &[]), &["none.pem", "cannot be read"]);
     refused(3, &rotate(&id, "payroll.pem", &["--subject", "XX=1"]), &["XX", "--subject"]);
     refused(3, &rotate(&id, "payroll.pem", &["--old-key-id", "x"]), &["8-4-4-4-12"]);

@@ -162,7 +162,14 @@ impl Place {
             };
             Failure::new(Exit::Unreadable, format!("{e}{hint}"))
         })?;
-        let form = Form::of(&keyfile::read(&bytes, self.password()));
+        let file = keyfile::read(&bytes, self.password());
+        if file.private_keys().count() > 1 {
+            let message = format!(
+                "{name}: holds several private keys, of which one would replace all; give each a file of its own, or a folder"
+            );
+            return Err(Failure::new(Exit::Usage, message));
+        }
+        let form = Form::of(&file);
         Ok(Held { key: identity.key, certificate: identity.certificate, form, file: path.to_path_buf() })
     }
 

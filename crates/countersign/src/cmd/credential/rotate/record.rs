@@ -108,7 +108,9 @@ impl Record {
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(wrong(&path, &e)),
+            Err(e) => {
+                return Err(Failure::new(Exit::Unreadable, format!("{}: cannot be read: {e}", path.display())));
+            }
         };
         let record: Self = serde_json::from_str(&text).map_err(|e| wrong(&path, &e))?;
         if record.version != VERSION {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use countersign_client::{ClientError, Credential};
 use countersign_core::UnixTime;
+use countersign_core::x509::key::PublicKey;
 use serde_json::{Value, json};
 
 use super::Args;
@@ -208,7 +209,9 @@ impl Rotation<'_> {
                 format!("subject '{}': {why}; give one with --subject", output::printable(wanted)),
             )
         })?;
-        let bits = held.certificate.public_key().bits().filter(|bits| [3072, 4096].contains(bits)).unwrap_or(2048);
+        // No smaller than the old one.
+        let least = held.certificate.public_key().bits().filter(|_| is_rsa(&held)).unwrap_or(2048);
+        let bits = [2048, 3072, 4096].into_iter().find(|bits| *bits >= least).unwrap_or(8192);
         let days = u32::try_from(self.days(None)?).unwrap_or(1);
         let made = make(&name, bits, clock::now(), days)?;
         // Checked before: a form that cannot be written was refused.
@@ -380,6 +383,11 @@ impl Rotation<'_> {
     fn say(&self, text: &str) {
         eprintln!("{text}");
     }
+}
+
+/// Keys of other kinds have other sizes; the new one is RSA, which is all that Entra ID takes.
+fn is_rsa(held: &Held) -> bool {
+    matches!(held.certificate.public_key(), PublicKey::Rsa(_))
 }
 
 /// Why one request for a token failed.
