@@ -108,6 +108,15 @@ pub fn compilers() -> Result<()> {
     Ok(())
 }
 
+/// Prometheus' own tool, which judges metrics, alert rules and queries.
+pub fn promtool() -> Result<()> {
+    if process::output("promtool", &["--version"]).is_some() {
+        return Ok(());
+    }
+    debian_packages(&["prometheus"])?;
+    process::output("promtool", &["--version"]).map(drop).context("prometheus is installed, but promtool does not run")
+}
+
 /// Installs Debian packages, as root; else says which and how.
 pub fn debian_packages(packages: &[&str]) -> Result<()> {
     if packages.is_empty() {

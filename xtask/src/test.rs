@@ -101,7 +101,10 @@ pub fn run(arguments: &[String]) -> Result<()> {
                 suite(&mut tally, "the agent", Runner::Pytest, &mut command);
             }
             "soak" => suite(&mut tally, "soak", Runner::Status, &mut itself(&["soak", "--seconds", "60"])?),
-            "watch" => suite(&mut tally, "traces and metrics", Runner::Pytest, &mut pytest(&tools, &["watch"])),
+            "watch" => {
+                needs::promtool()?;
+                suite(&mut tally, "traces and metrics", Runner::Pytest, &mut pytest(&tools, &["watch"]));
+            }
             "kill" => suite(&mut tally, "kill -9", Runner::Pytest, &mut pytest(&tools, &["kill"])),
             "cases" => cases(&mut tally, &tools),
             "bench" => {
