@@ -11,6 +11,7 @@ mod fuzz;
 mod needs;
 mod process;
 mod refusals;
+mod scale;
 mod servers;
 mod soak;
 mod tally;
@@ -33,6 +34,7 @@ cargo xtask TASK
   docs                     the API documentation, warnings are errors
   refusals                 writes docs/refusals.md from the code (tidy compares it)
   servers                  writes docs/servers.md from the profiles (tidy compares it)
+  scale [NAME=VALUE …]     which limit comes first with many nodes: the tables of docs/scale.md
   fuzz [--seconds N] [--jobs N] [T…]
                            the fuzz targets, each for N seconds (20), N at a time (one for each core)
   bench token [--short]    tokens per CPU-second of the service
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(rest),
         "docs" => docs::run(rest),
         "refusals" => refusals::run(rest),
+        "scale" => scale::run(rest),
         "servers" => servers::run(rest),
         "clients" => clients::run(rest),
         "fuzz" => fuzz::run(rest),
