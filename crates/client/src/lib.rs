@@ -103,8 +103,6 @@ pub use credential::{
     AssertionStyle, CertificateCredential, Credential, CredentialError, KeyVaultCredential, KeyVaultSigner,
     RotatingCertificate, Signer, SignerError, Signing, VaultCertificate,
 };
-#[cfg(feature = "pkcs11")]
-pub use credential::{Pkcs11Key, Pkcs11Uri};
 pub use disk::{DiskCache, DiskCacheError};
 pub use error::{ClientError, Refusal, Sent};
 #[cfg(feature = "tower")]
@@ -115,6 +113,8 @@ pub use token_source::{GivenToken, GivingToken, TokenSource};
 pub use transport::{
     Answer, Answering, Form, Https, Transport, TransportError, TransportOptions, http_client, unreachable,
 };
+#[cfg(feature = "pkcs11")]
+pub use {countersign_core::keyfile::Pkcs11Uri, credential::Pkcs11Key};
 
 pub use countersign_core::UnixTime;
 pub use countersign_core::assertion::KeyIdentifier;

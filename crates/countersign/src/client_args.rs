@@ -134,7 +134,7 @@ impl CertificateArgs {
     fn failure(&self, error: CredentialError) -> Failure {
         match (&error, &self.alg) {
             (CredentialError::Alg { .. }, Some(name)) => Failure::new(Exit::Usage, format!("--alg {name}: {error}")),
-            (CredentialError::Pkcs11Uri { .. }, _) => Failure::new(Exit::Usage, format!("--pkcs11 {error}")),
+            (CredentialError::Pkcs11Uri(_), _) => Failure::new(Exit::Usage, format!("--pkcs11 {error}")),
             _ if error.is_transient() => Failure::new(Exit::Unreachable, error),
             _ => Failure::new(Exit::Unreadable, error),
         }
@@ -149,7 +149,7 @@ impl CertificateArgs {
         }
         #[cfg(feature = "pkcs11")]
         if let Some(uri) = &self.store.pkcs11 {
-            let uri = countersign_client::Pkcs11Uri::parse(uri).map_err(|e| self.failure(e))?;
+            let uri = countersign_client::Pkcs11Uri::parse(uri).map_err(|e| self.failure(e.into()))?;
             let pin = match (&self.password_file, uri.pin_file()) {
                 (Some(path), _) => Some(input::read_secret(path)?),
                 (None, Some(path)) => Some(input::read_secret(path)?),

@@ -11,6 +11,7 @@ mod values;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use countersign_core::keyfile::Pkcs11Uri;
 use countersign_core::profile::{self, Profile};
 
 use crate::secrets::MasterKey;
@@ -64,6 +65,8 @@ pub struct Config {
     pub admin_token_file: Setting<Option<PathBuf>>,
     /// `--master-key-file`, or the variable with the key itself.
     pub master_key: Setting<MasterKey>,
+    /// `--master-key-pin-file`
+    pub master_key_pin_file: Setting<Option<PathBuf>>,
     /// `--private-issuers`: whether keys of federated issuers are fetched from private addresses too.
     pub private_issuers: Setting<bool>,
     /// `--signing-key-max-age` in seconds; `None`: until somebody says otherwise.
@@ -112,6 +115,7 @@ impl Config {
             behind_proxy: default(Vec::new()),
             admin_token_file: default(None),
             master_key: default(MasterKey::Folder),
+            master_key_pin_file: default(None),
             private_issuers: default(false),
             signing_key_max_age: default(Some(90 * 86_400)),
             signins_keep: default(7 * 86_400),
@@ -153,14 +157,24 @@ impl Config {
         found.one("master-key-file", &mut config.master_key, |v| values::path(v).map(MasterKey::File))?;
         if let Some(text) = sources.environment.get(MasterKey::VARIABLE) {
             let origin = Origin::Environment(MasterKey::VARIABLE.to_owned());
-            if config.master_key.origin != Origin::Default {
+            let value = MasterKey::given(text).map_err(|e| ConfigError::Together(e.to_string()))?;
+            config.take_master_key(value, origin)?;
+        }
+        found.one("master-key-pin-file", &mut config.master_key_pin_file, |v| values::path(v).map(Some))?;
+        let mut uri = Setting { value: None, origin: Origin::Default };
+        found.one("master-key-pkcs11", &mut uri, |v| Pkcs11Uri::parse(v).map(Some).map_err(|e| e.why))?;
+        match uri.value {
+            Some(found) => {
+                let pin_file = config.master_key_pin_file.value.clone();
+                config.take_master_key(MasterKey::Token { uri: Box::new(found), pin_file }, uri.origin)?;
+            }
+            None if config.master_key_pin_file.value.is_some() => {
                 return Err(ConfigError::Together(format!(
-                    "the master key is given twice: by master-key-file (from {}) and in {origin}",
-                    config.master_key.origin
+                    "master-key-pin-file (from {}) needs master-key-pkcs11: there is no token to be opened with it",
+                    config.master_key_pin_file.origin
                 )));
             }
-            let value = MasterKey::given(text).map_err(|e| ConfigError::Together(e.to_string()))?;
-            config.master_key = Setting { value, origin };
+            None => {}
         }
         found.one("private-issuers", &mut config.private_issuers, values::allow)?;
         found.one("signing-key-max-age", &mut config.signing_key_max_age, values::key_age)?;
@@ -179,6 +193,18 @@ impl Config {
         let mut warnings = sources.warnings();
         warnings.extend(config.warnings());
         Ok((config, warnings))
+    }
+
+    /// The master key comes from one place.
+    fn take_master_key(&mut self, value: MasterKey, origin: Origin) -> Result<(), ConfigError> {
+        if self.master_key.origin != Origin::Default {
+            return Err(ConfigError::Together(format!(
+                "the master key is given twice: from {} and from {origin}; one place is right",
+                self.master_key.origin
+            )));
+        }
+        self.master_key = Setting { value, origin };
+        Ok(())
     }
 
     /// Rules over more than one setting.
@@ -296,8 +322,14 @@ impl Config {
             }),
             row("master-key-file", &self.master_key, |k| match k {
                 MasterKey::Given(_) => "(the key itself, not shown)".to_owned(),
+                MasterKey::Token { .. } => String::new(),
                 key => key.place(&self.data.value).display().to_string(),
             }),
+            row("master-key-pkcs11", &self.master_key, |k| match k {
+                MasterKey::Token { uri, .. } => uri.describe(),
+                MasterKey::Folder | MasterKey::File(_) | MasterKey::Given(_) => String::new(),
+            }),
+            row("master-key-pin-file", &self.master_key_pin_file, path),
             row("private-issuers", &self.private_issuers, |a| if *a { "allow" } else { "refuse" }.to_owned()),
             row("signing-key-max-age", &self.signing_key_max_age, |a| a.map_or_else(|| "never".to_owned(), show_age)),
             row("signins-keep", &self.signins_keep, |a| show_age(*a)),
@@ -396,6 +428,27 @@ mod tests {
         let (_, warnings) = Config::load(&sources(&[], &[("COUNTERSIGN_LISSTEN", "x")], "")).unwrap();
         assert!(warnings[0].contains("COUNTERSIGN_LISSTEN") && warnings[0].contains("COUNTERSIGN_LISTEN?"));
         assert!(matches!(Config::load(&sources(&[], &[], "mode = = 5")), Err(ConfigError::File { .. })));
+    }
+
+    #[test]
+    fn the_master_key_comes_from_one_place() {
+        const URI: &str = "pkcs11:token=prod;object=countersign?module-path=/m.so";
+        let load = |flags: &[(&str, &str)]| Config::load(&sources(flags, &[], ""));
+        let (config, _) = load(&[("master-key-pkcs11", URI), ("master-key-pin-file", "/run/pin")]).unwrap();
+        let MasterKey::Token { uri, pin_file } = &config.master_key.value else { panic!("a token") };
+        assert_eq!((uri.token.as_deref(), pin_file.as_deref()), (Some("prod"), Some(std::path::Path::new("/run/pin"))));
+        let shown: Vec<_> = config.rows().into_iter().filter(|r| r.0.starts_with("master-key")).collect();
+        assert_eq!(shown[0].1, "");
+        assert_eq!(shown[1].1, "key 'countersign' in token 'prod'");
+        for (flags, words) in [
+            (&[("master-key-pkcs11", URI), ("master-key-file", "k")][..], "given twice"),
+            (&[("master-key-pin-file", "/run/pin")][..], "master-key-pkcs11"),
+            (&[("master-key-pkcs11", "pkcs11:token=a?module-path=/m")][..], "object=LABEL"),
+            (&[("master-key-pkcs11", "pkcs11:object=a?module-path=/m&pin-value=4711")][..], "in a file"),
+        ] {
+            let text = load(flags).unwrap_err().to_string();
+            assert!(text.contains(words) && !text.contains("4711"), "{text}");
+        }
     }
 
     #[test]

@@ -2,12 +2,16 @@
 //!
 //! Called by the start of the service, the signer and the Graph layer. Nothing derived here is ever printed.
 
+#[cfg(feature = "pkcs11")]
+mod pkcs11;
+
 use std::fmt;
 
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
 use aws_lc_rs::{hkdf, hmac};
+use countersign_core::keyfile::Pkcs11Uri;
 use zeroize::Zeroizing;
 
 use crate::files;
@@ -27,6 +31,13 @@ pub enum MasterKey {
     File(PathBuf),
     /// In the environment: 64 hex digits.
     Given(Zeroizing<String>),
+    /// Derived by a key in a PKCS#11 token, which never leaves it.
+    Token {
+        /// The key.
+        uri: Box<Pkcs11Uri>,
+        /// The file with the token's PIN, where the URI does not name one.
+        pin_file: Option<PathBuf>,
+    },
 }
 
 impl fmt::Debug for MasterKey {
@@ -35,6 +46,7 @@ impl fmt::Debug for MasterKey {
             Self::Folder => "Folder",
             Self::File(_) => "File",
             Self::Given(_) => "Given",
+            Self::Token { .. } => "Token",
         })
     }
 }
@@ -57,6 +69,7 @@ impl MasterKey {
             Self::Folder => folder.join(MASTER_KEY_FILE),
             Self::File(path) => path.clone(),
             Self::Given(_) => PathBuf::from(Self::VARIABLE),
+            Self::Token { uri, .. } => PathBuf::from(uri.describe()),
         }
     }
 
@@ -67,6 +80,15 @@ impl MasterKey {
     pub fn read(&self, folder: &Path) -> Result<Option<Zeroizing<[u8; KEY_BYTES]>>, SecretsError> {
         let path = match self {
             Self::Given(text) => return parse(text).map(Some).ok_or(SecretsError::Given),
+            #[cfg(feature = "pkcs11")]
+            Self::Token { uri, pin_file } => return pkcs11::derive(uri, pin_file.as_deref()).map(Some),
+            #[cfg(not(feature = "pkcs11"))]
+            Self::Token { uri, .. } => {
+                return Err(SecretsError::Token(format!(
+                    "{}: this program was built without PKCS#11 (feature `pkcs11`)",
+                    uri.describe()
+                )));
+            }
             Self::Folder | Self::File(_) => self.place(folder),
         };
         match std::fs::read_to_string(&path) {
@@ -128,6 +150,9 @@ pub enum SecretsError {
         /// Its mode.
         mode: u32,
     },
+    /// The PKCS#11 token does not give it.
+    #[error("the master key cannot be had: {0}")]
+    Token(String),
     /// The random number generator failed.
     #[error("the system gives no random numbers")]
     NoRandom,

@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 pub use certificate::{AssertionStyle, CertificateCredential};
 pub use key_vault::{KeyVaultCredential, KeyVaultSigner, VaultCertificate};
 #[cfg(feature = "pkcs11")]
-pub use pkcs11::{Pkcs11Key, Pkcs11Uri};
+pub use pkcs11::Pkcs11Key;
 pub use rotating::RotatingCertificate;
 pub use signer::{Signer, SignerError, Signing};
 
@@ -103,13 +103,8 @@ pub enum CredentialError {
     #[error("{}: holds no token; expected the compact JWT that the platform writes there", .0.display())]
     NoToken(PathBuf),
     /// A PKCS#11 URI that names no object.
-    #[error("'{uri}' is no PKCS#11 URI that can be used: {why} (RFC 7512)")]
-    Pkcs11Uri {
-        /// As given, without a PIN.
-        uri: String,
-        /// The rule it breaks.
-        why: String,
-    },
+    #[error(transparent)]
+    Pkcs11Uri(#[from] countersign_core::keyfile::Pkcs11UriError),
 }
 
 impl CredentialError {

@@ -11,6 +11,7 @@ mod jwk;
 mod looks;
 mod opening;
 mod pem;
+mod pkcs11_uri;
 mod pkcs12;
 mod private_key;
 mod reader;
@@ -22,6 +23,7 @@ use std::ops::Range;
 
 pub use encryption::Encryption;
 pub use identity::{Identity, IdentityError, load_identity};
+pub use pkcs11_uri::{Pkcs11Uri, Pkcs11UriError};
 pub use pkcs12::{Mac, Pkcs12};
 pub use private_key::{PrivateKey, PrivateKeyError};
 pub use repair::{LooksLike, Problem, Repair, Variant};

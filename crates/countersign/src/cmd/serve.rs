@@ -61,6 +61,12 @@ pub struct Settings {
     /// File with the master key [default: in the data folder; or the key itself in COUNTERSIGN_MASTER_KEY]
     #[arg(long, value_name = "FILE")]
     master_key_file: Option<String>,
+    /// Key in a PKCS#11 token that derives the master key, instead of a file [example: pkcs11:token=…;object=…?module-path=…]
+    #[arg(long, value_name = "URI")]
+    master_key_pkcs11: Option<String>,
+    /// File with the PIN of that token
+    #[arg(long, value_name = "FILE")]
+    master_key_pin_file: Option<String>,
     /// Fetch keys of federated issuers from private addresses too: allow or refuse [default: refuse]
     #[arg(long, value_name = "allow|refuse")]
     private_issuers: Option<String>,
@@ -126,6 +132,8 @@ impl Settings {
             ("behind-proxy", self.behind_proxy),
             ("admin-token-file", one(self.admin_token_file)),
             ("master-key-file", one(self.master_key_file)),
+            ("master-key-pkcs11", one(self.master_key_pkcs11)),
+            ("master-key-pin-file", one(self.master_key_pin_file)),
             ("private-issuers", one(self.private_issuers)),
             ("signing-key-max-age", one(self.signing_key_max_age)),
             ("signins-keep", one(self.signins_keep)),

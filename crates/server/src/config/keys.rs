@@ -126,6 +126,20 @@ pub static KEYS: &[Key] = &[
         many: false,
     },
     Key {
+        name: "master-key-pkcs11",
+        help: "key in a PKCS#11 token that derives the master key and never leaves it, instead of a file",
+        accepted: "a PKCS#11 URI (RFC 7512), for example pkcs11:token=prod;object=countersign?module-path=/usr/lib/…/module.so",
+        default: "",
+        many: false,
+    },
+    Key {
+        name: "master-key-pin-file",
+        help: "file with the PIN of the token that master-key-pkcs11 names",
+        accepted: "a file, readable by its owner alone",
+        default: "",
+        many: false,
+    },
+    Key {
         name: "private-issuers",
         help: "whether keys of federated issuers are fetched from private addresses too",
         accepted: "refuse or allow",

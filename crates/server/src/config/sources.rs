@@ -201,6 +201,10 @@ fn refused(name: &'static str, value: &str, origin: &Origin, why: String) -> Con
 
 /// A value as an error may show it: of a URL neither user and password nor what stands behind a question mark.
 fn without_secrets(value: &str) -> String {
+    // A PIN is refused in a PKCS#11 URI, and shown as little.
+    if let Some((before, _)) = value.split_once("pin-value=") {
+        return format!("{before}pin-value=…");
+    }
     let Some((scheme, rest)) = value.split_once("://") else { return value.to_owned() };
     let rest = rest.rsplit_once('@').map_or_else(|| rest.to_owned(), |(_, host)| format!("…@{host}"));
     let rest = rest.split_once('?').map_or_else(|| rest.clone(), |(before, _)| format!("{before}?…"));

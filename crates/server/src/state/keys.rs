@@ -66,6 +66,11 @@ pub enum KeysError {
     /// The folder has a master key of its own.
     #[error("the data folder has a master key of its own ({0}); import keys into a folder that no service has used")]
     OtherMaster(std::path::PathBuf),
+    /// The master key comes out of a token, and is another one.
+    #[error(
+        "the master key comes from {0} and is not the one of the state file, under which client secrets were digested; import without keys and give clients new secrets, or use another data folder without master-key-pkcs11"
+    )]
+    TokenMaster(std::path::PathBuf),
     /// The state file cannot be read.
     #[error("{0}")]
     File(String),
@@ -213,6 +218,7 @@ impl Keys {
     pub fn install_master(&self, key: &MasterKey, folder: &Path) -> Result<(), KeysError> {
         match key.read(folder)? {
             Some(there) if there == self.master => Ok(()),
+            Some(_) if matches!(key, MasterKey::Token { .. }) => Err(KeysError::TokenMaster(key.place(folder))),
             Some(_) => Err(KeysError::OtherMaster(key.place(folder))),
             None => Ok(Secrets::write_master(folder, &self.master)?),
         }
