@@ -167,7 +167,7 @@ NAME` chooses one; without it the doctor tells the server from `aud`, from the a
 words of the answer, and takes Entra ID where nothing tells. `serve --profile` knows `entra` and `strict` only.
 
 Each rule stands in its file under a source. What nobody has shown is marked there as a guess, and read so that it blames
-nobody. `*` stands for anything but a slash, `{host}` for the host that the request goes to. The words are recognised in any
+nobody; what is taken to hold of all of them stands once, in `crates/core/src/profile/elsewhere.rs`. `*` stands for anything but a slash, `{host}` for the host that the request goes to. The words are recognised in any
 text; beside them is what they mean.
 ";
 

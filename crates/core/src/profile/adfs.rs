@@ -3,8 +3,8 @@
 //! Used by the doctor only. Sources: AzureAD/microsoft-authentication-library-for-dotnet#1708 and its fix #1714.
 
 use super::{
-    AudienceRule, IssuerRule, KeyIdentifierRule, LifetimeFrom, Marks, MemberRule, Profile, SegmentRule, SentAs,
-    SubjectRule, ThumbprintRule,
+    AudienceRule, ELSEWHERE, IssuerRule, KeyIdentifierRule, LifetimeFrom, Marks, Profile, SentAs, SubjectRule,
+    ThumbprintRule,
 };
 use crate::jose::alg::Alg;
 
@@ -16,14 +16,8 @@ pub static ADFS: Profile = Profile {
     sent_as: SentAs::ClientAssertion,
     // RS256 is what MSAL .NET signs with (#1714); RS384 and RS512 are not on record: guess, not refused here.
     algs: &[Alg::Rs256, Alg::Rs384, Alg::Rs512],
-    // No source speaks of padding, and readers differ: guess, the tolerant reading, which blames nobody.
-    segments: SegmentRule::PaddingTolerated,
     // MSAL .NET#1714: x5t is mandatory for AD FS 2019; which alphabet is not on record, the bytes count.
     thumbprints: ThumbprintRule::BytesCount,
-    // RFC 7515 §4.1.11: `crit` names what must be understood. Nothing else is on record.
-    header_members: MemberRule::Except(&["crit"]),
-    // RFC 7519 §5.1; RFC 7523bis.
-    typ: &["JWT", "client-authentication+jwt"],
     // MicrosoftDocs/azure-docs#86636: `kid` is optional beside `x5t`.
     kid_selects_certificate: true,
     // MSAL .NET#1714.
@@ -33,18 +27,12 @@ pub static ADFS: Profile = Profile {
     // RFC 7523 §3 item 2B: the client id.
     issuer: IssuerRule::ClientId,
     subject: SubjectRule::IsIssuer,
-    federates: false,
     // MSAL .NET#1708: "the aud claim should be the token endpoint, but we use the issuer". The metadata writes it with a
     // slash at its end.
     audience: AudienceRule::Rows(&[
         ("*", "https://{host}/adfs/oauth2/token/"),
         ("*", "https://{host}/adfs/oauth2/token"),
     ]),
-    // Read from `audience` alone.
-    audience_may_be_issuer: false,
-    audience_may_be_v1: false,
-    // Not on record: guess, the safe reading.
-    audience_may_be_array_of_one: false,
     // Not on record: guess, the default of Microsoft's own token handlers (`ClockSkew`, five minutes).
     leeway: 300,
     max_lifetime: None,
@@ -53,4 +41,5 @@ pub static ADFS: Profile = Profile {
     marks: Marks { hosts: &[], paths: &["/adfs/oauth2/token", "/adfs", "/adfs/services/trust"], issuers: &[] },
     // None on record with a source that can be cited.
     sayings: &[],
+    ..ELSEWHERE
 };

@@ -4,8 +4,7 @@
 //! quoted in Timothylock/go-signin-with-apple#9 and Accedia/appleauth-net#24, where no other is named.
 
 use super::{
-    AudienceRule, IssuerRule, KeyIdentifierRule, LifetimeFrom, Marks, MemberRule, Profile, SegmentRule, SentAs,
-    SubjectRule, ThumbprintRule,
+    AudienceRule, ELSEWHERE, IssuerRule, KeyIdentifierRule, LifetimeFrom, Marks, Profile, SentAs, SubjectRule,
 };
 use crate::jose::alg::Alg;
 
@@ -17,16 +16,6 @@ pub static APPLE: Profile = Profile {
     sent_as: SentAs::Secret,
     // Timothylock/go-signin-with-apple#9.
     algs: &[Alg::Es256],
-    // No source speaks of padding, and readers differ: guess, the tolerant reading, which blames nobody.
-    segments: SegmentRule::PaddingTolerated,
-    // No certificates: thumbprints are not looked at.
-    thumbprints: ThumbprintRule::BytesCount,
-    // RFC 7515 §4.1.11: `crit` names what must be understood. Nothing else is on record.
-    header_members: MemberRule::Except(&["crit"]),
-    // RFC 7519 §5.1; RFC 7523bis.
-    typ: &["JWT", "client-authentication+jwt"],
-    // No certificates.
-    kid_selects_certificate: false,
     // Timothylock/go-signin-with-apple#9: "invalid_client" without it.
     key_identifier: KeyIdentifierRule::Kid,
     // LoginRadius/apple-client-secret-generator, quoting Apple's sample.
@@ -35,12 +24,7 @@ pub static APPLE: Profile = Profile {
     issuer: IssuerRule::Free,
     // The client id.
     subject: SubjectRule::Free,
-    federates: false,
     audience: AudienceRule::Rows(&[("*", "https://appleid.apple.com")]),
-    // Read from `audience` alone.
-    audience_may_be_issuer: false,
-    audience_may_be_v1: false,
-    audience_may_be_array_of_one: true,
     // Not on record: guess.
     leeway: 300,
     // "The value must not be greater than 15777000 (6 months in seconds)": Accedia/appleauth-net#24. That more is refused:
@@ -51,4 +35,5 @@ pub static APPLE: Profile = Profile {
     marks: Marks { hosts: &["appleid.apple.com"], paths: &[], issuers: &[] },
     // It only ever answers `invalid_client`.
     sayings: &[],
+    ..ELSEWHERE
 };

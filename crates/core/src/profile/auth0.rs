@@ -3,8 +3,7 @@
 //! Used by the doctor only. Source: auth0.com/docs, authenticate-with-private-key-jwt, where no other is named.
 
 use super::{
-    AudienceRule, IssuerRule, KeyIdentifierRule, LifetimeFrom, Marks, MemberRule, Profile, SegmentRule, SentAs,
-    SubjectRule, ThumbprintRule,
+    AudienceRule, ELSEWHERE, IssuerRule, KeyIdentifierRule, LifetimeFrom, Marks, Profile, SentAs, SubjectRule,
 };
 use crate::jose::alg::Alg;
 
@@ -15,23 +14,12 @@ pub static AUTH0: Profile = Profile {
     sent_as: SentAs::ClientAssertion,
     // RS256, RS384 and PS256.
     algs: &[Alg::Rs256, Alg::Rs384, Alg::Ps256],
-    // No source speaks of padding, and readers differ: guess, the tolerant reading, which blames nobody.
-    segments: SegmentRule::PaddingTolerated,
-    // No certificates: thumbprints are not looked at.
-    thumbprints: ThumbprintRule::BytesCount,
-    // RFC 7515 §4.1.11: `crit` names what must be understood. Nothing else is on record.
-    header_members: MemberRule::Except(&["crit"]),
-    // RFC 7519 §5.1; RFC 7523bis.
-    typ: &["JWT", "client-authentication+jwt"],
-    // No certificates.
-    kid_selects_certificate: false,
     // "kid: (optional)".
     key_identifier: KeyIdentifierRule::Optional,
     // "All claims are required unless otherwise stated"; `iat` is optional.
     required_claims: &["iss", "sub", "aud", "exp", "jti"],
     issuer: IssuerRule::ClientId,
     subject: SubjectRule::IsIssuer,
-    federates: false,
     // "https://{yourTenant}.auth0.com/. Include the trailing slash". What a missing slash or the token endpoint gets is
     // not on record: guess, none of them is blamed.
     audience: AudienceRule::Rows(&[
@@ -39,11 +27,6 @@ pub static AUTH0: Profile = Profile {
         ("*", "https://{host}"),
         ("*", "https://{host}/oauth/token"),
     ]),
-    // Read from `audience` alone.
-    audience_may_be_issuer: false,
-    audience_may_be_v1: false,
-    // Not on record: guess, the tolerant reading.
-    audience_may_be_array_of_one: true,
     // Not on record: guess, none beyond the limit.
     leeway: 0,
     // "Auth0 supports a maximum of 5 minutes for the lifetime of a token": the same page, and authlib/authlib#857.
@@ -54,4 +37,5 @@ pub static AUTH0: Profile = Profile {
     marks: Marks { hosts: &["*.auth0.com"], paths: &[], issuers: &[] },
     // None on record with a source that can be cited.
     sayings: &[],
+    ..ELSEWHERE
 };

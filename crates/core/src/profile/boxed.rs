@@ -4,8 +4,7 @@
 //! its rule for `jti` is quoted in the community post 360049140434 at support.box.com.
 
 use super::{
-    AudienceRule, IssuerRule, KeyIdentifierRule, LifetimeFrom, Marks, MemberRule, Profile, Saying, SegmentRule, SentAs,
-    SubjectRule, ThumbprintRule,
+    AudienceRule, ELSEWHERE, IssuerRule, KeyIdentifierRule, LifetimeFrom, Marks, Profile, Saying, SentAs, SubjectRule,
 };
 use crate::jose::alg::Alg;
 
@@ -17,16 +16,6 @@ pub static BOX: Profile = Profile {
     sent_as: SentAs::Grant,
     // RS256, RS384, RS512.
     algs: &[Alg::Rs256, Alg::Rs384, Alg::Rs512],
-    // No source speaks of padding, and readers differ: guess, the tolerant reading, which blames nobody.
-    segments: SegmentRule::PaddingTolerated,
-    // No certificates: thumbprints are not looked at.
-    thumbprints: ThumbprintRule::BytesCount,
-    // RFC 7515 §4.1.11: `crit` names what must be understood. Nothing else is on record.
-    header_members: MemberRule::Except(&["crit"]),
-    // RFC 7519 §5.1; RFC 7523bis.
-    typ: &["JWT", "client-authentication+jwt"],
-    // No certificates.
-    kid_selects_certificate: false,
     // `kid` names one of several public keys of the app.
     key_identifier: KeyIdentifierRule::Optional,
     // box/box-node-sdk#138: "Please check the 'jti' claim." for an assertion without one.
@@ -35,13 +24,7 @@ pub static BOX: Profile = Profile {
     issuer: IssuerRule::Free,
     // The enterprise's or the user's id.
     subject: SubjectRule::Free,
-    federates: false,
     audience: AudienceRule::Rows(&[("*", "https://api.box.com/oauth2/token")]),
-    // Read from `audience` alone.
-    audience_may_be_issuer: false,
-    audience_may_be_v1: false,
-    // Not on record: guess, the tolerant reading.
-    audience_may_be_array_of_one: true,
     // box/box-java-sdk#572: a few seconds are refused.
     leeway: 0,
     // cburnette/boxr#69: "exceeds the maximum value of 60 seconds beyond the issue time".
@@ -73,4 +56,5 @@ pub static BOX: Profile = Profile {
             own: true,
         },
     ],
+    ..ELSEWHERE
 };

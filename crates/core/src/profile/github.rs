@@ -3,8 +3,7 @@
 //! Used by the doctor only. Source: docs.github.com, generating-a-json-web-token-jwt-for-a-github-app, where no other is named.
 
 use super::{
-    AudienceRule, IssuerRule, KeyIdentifierRule, LifetimeFrom, Marks, MemberRule, Profile, Saying, SegmentRule, SentAs,
-    SubjectRule, ThumbprintRule,
+    AudienceRule, ELSEWHERE, IssuerRule, KeyIdentifierRule, LifetimeFrom, Marks, Profile, Saying, SentAs, SubjectRule,
 };
 use crate::jose::alg::Alg;
 
@@ -16,29 +15,14 @@ pub static GITHUB: Profile = Profile {
     sent_as: SentAs::Bearer,
     // "This should be RS256".
     algs: &[Alg::Rs256],
-    // No source speaks of padding, and readers differ: guess, the tolerant reading, which blames nobody.
-    segments: SegmentRule::PaddingTolerated,
-    // No certificates: thumbprints are not looked at.
-    thumbprints: ThumbprintRule::BytesCount,
-    // RFC 7515 §4.1.11: `crit` names what must be understood. Nothing else is on record.
-    header_members: MemberRule::Except(&["crit"]),
-    // RFC 7519 §5.1; RFC 7523bis.
-    typ: &["JWT", "client-authentication+jwt"],
-    // No certificates.
-    kid_selects_certificate: false,
     // `iss` selects the key.
     key_identifier: KeyIdentifierRule::Optional,
     required_claims: &["iss", "iat", "exp"],
     // "The client ID or application ID of your GitHub App": text or number.
     issuer: IssuerRule::Free,
     subject: SubjectRule::Free,
-    federates: false,
     // There is none.
     audience: AudienceRule::Unread,
-    // Read from `audience` alone.
-    audience_may_be_issuer: false,
-    audience_may_be_v1: false,
-    audience_may_be_array_of_one: true,
     // octokit/auth-app.js#698 and Link-/gh-token#17: a second too much is refused.
     leeway: 0,
     // "The time must be no more than 10 minutes into the future".
@@ -87,4 +71,5 @@ pub static GITHUB: Profile = Profile {
         // octokit/authentication-strategies.js#165.
         Saying { text: "Integration not found", check: "client-known", means: "`iss` names no app", own: false },
     ],
+    ..ELSEWHERE
 };

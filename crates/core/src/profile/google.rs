@@ -3,8 +3,7 @@
 //! Used by the doctor only. Source: developers.google.com/identity/protocols/oauth2/service-account, where no other is named.
 
 use super::{
-    AudienceRule, IssuerRule, KeyIdentifierRule, LifetimeFrom, Marks, MemberRule, Profile, Saying, SegmentRule, SentAs,
-    SubjectRule, ThumbprintRule,
+    AudienceRule, ELSEWHERE, IssuerRule, KeyIdentifierRule, LifetimeFrom, Marks, Profile, Saying, SentAs, SubjectRule,
 };
 use crate::jose::alg::Alg;
 
@@ -16,16 +15,6 @@ pub static GOOGLE: Profile = Profile {
     sent_as: SentAs::Grant,
     // "Service accounts rely on the RSA SHA-256 algorithm".
     algs: &[Alg::Rs256],
-    // No source speaks of padding, and readers differ: guess, the tolerant reading, which blames nobody.
-    segments: SegmentRule::PaddingTolerated,
-    // No certificates: thumbprints are not looked at.
-    thumbprints: ThumbprintRule::BytesCount,
-    // RFC 7515 §4.1.11: `crit` names what must be understood. Nothing else is on record.
-    header_members: MemberRule::Except(&["crit"]),
-    // RFC 7519 §5.1; RFC 7523bis.
-    typ: &["JWT", "client-authentication+jwt"],
-    // No certificates.
-    kid_selects_certificate: false,
     // `kid` is optional.
     key_identifier: KeyIdentifierRule::Optional,
     // "Required claims".
@@ -37,7 +26,6 @@ pub static GOOGLE: Profile = Profile {
     },
     // The user to act for, or absent.
     subject: SubjectRule::Free,
-    federates: false,
     // "This value is always https://oauth2.googleapis.com/token"; the older three are in libraries and reports
     // (jpadilla/pyjwt#212, google-oauth-jwt).
     audience: AudienceRule::Rows(&[
@@ -46,11 +34,6 @@ pub static GOOGLE: Profile = Profile {
         ("*", "https://www.googleapis.com/oauth2/v3/token"),
         ("*", "https://accounts.google.com/o/oauth2/token"),
     ]),
-    // Read from `audience` alone.
-    audience_may_be_issuer: false,
-    audience_may_be_v1: false,
-    // Not on record: guess, the tolerant reading.
-    audience_may_be_array_of_one: true,
     // Not on record: guess.
     leeway: 300,
     // "A maximum of 1 hour after the issued time".
@@ -93,4 +76,5 @@ pub static GOOGLE: Profile = Profile {
             own: false,
         },
     ],
+    ..ELSEWHERE
 };

@@ -3,8 +3,7 @@
 //! Used by the doctor only. Source: AbstractBaseJWTValidator.java and JWTClientValidator.java in keycloak/keycloak.
 
 use super::{
-    AudienceRule, IssuerRule, KeyIdentifierRule, LifetimeFrom, Marks, MemberRule, Profile, Saying, SegmentRule, SentAs,
-    SubjectRule, ThumbprintRule,
+    AudienceRule, ELSEWHERE, IssuerRule, KeyIdentifierRule, LifetimeFrom, Marks, Profile, Saying, SentAs, SubjectRule,
 };
 use crate::jose::alg::Alg;
 
@@ -15,23 +14,12 @@ pub static KEYCLOAK: Profile = Profile {
     sent_as: SentAs::ClientAssertion,
     // Any asymmetric algorithm of the realm, unless the client pins one.
     algs: &[Alg::Rs256, Alg::Rs384, Alg::Rs512, Alg::Es256, Alg::Es384, Alg::Es512, Alg::Ps256, Alg::Ps384, Alg::Ps512],
-    // No source speaks of padding, and readers differ: guess, the tolerant reading, which blames nobody.
-    segments: SegmentRule::PaddingTolerated,
-    // No certificates: thumbprints are not looked at.
-    thumbprints: ThumbprintRule::BytesCount,
-    // RFC 7515 §4.1.11: `crit` names what must be understood. Nothing else is on record.
-    header_members: MemberRule::Except(&["crit"]),
-    // RFC 7519 §5.1; RFC 7523bis.
-    typ: &["JWT", "client-authentication+jwt"],
-    // No certificates.
-    kid_selects_certificate: false,
     // A client with one key needs no `kid`.
     key_identifier: KeyIdentifierRule::Optional,
     // "Token exp claim is required", "Token jti claim is required".
     required_claims: &["iss", "sub", "aud", "exp", "jti"],
     issuer: IssuerRule::ClientId,
     subject: SubjectRule::IsIssuer,
-    federates: false,
     // keycloak#30599 prints what is taken. Newer versions lean towards the realm alone (keycloak#38754, #41133), which
     // depends on version and client policy, so that the token endpoint passes here.
     audience: AudienceRule::Rows(&[
@@ -40,9 +28,6 @@ pub static KEYCLOAK: Profile = Profile {
         ("*", "http*://{host}/realms/*/protocol/openid-connect/token"),
         ("*", "http*://{host}/auth/realms/*/protocol/openid-connect/token"),
     ]),
-    // Read from `audience` alone.
-    audience_may_be_issuer: false,
-    audience_may_be_v1: false,
     // keycloak#38830: several are refused from 26.2 on by default, fine before; one in an array is not blamed here.
     audience_may_be_array_of_one: true,
     // ALLOWED_CLOCK_SKEW.
@@ -107,4 +92,5 @@ pub static KEYCLOAK: Profile = Profile {
             own: true,
         },
     ],
+    ..ELSEWHERE
 };

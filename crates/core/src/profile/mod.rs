@@ -8,6 +8,7 @@ mod apple;
 mod auth0;
 mod boxed;
 mod docusign;
+mod elsewhere;
 mod entra;
 mod github;
 mod google;
@@ -37,6 +38,7 @@ pub use snowflake::SNOWFLAKE;
 pub use strict::STRICT;
 
 use crate::jose::alg::Alg;
+use elsewhere::ELSEWHERE;
 
 /// The constants of one kind of authorization server.
 #[derive(Debug)]

@@ -3,8 +3,7 @@
 //! Used by the doctor only. Source: developer.okta.com, guides/build-self-signed-jwt, where no other is named.
 
 use super::{
-    AudienceRule, IssuerRule, KeyIdentifierRule, LifetimeFrom, Marks, MemberRule, Profile, Saying, SegmentRule, SentAs,
-    SubjectRule, ThumbprintRule,
+    AudienceRule, ELSEWHERE, IssuerRule, KeyIdentifierRule, LifetimeFrom, Marks, Profile, Saying, SentAs, SubjectRule,
 };
 use crate::jose::alg::Alg;
 
@@ -15,30 +14,14 @@ pub static OKTA: Profile = Profile {
     sent_as: SentAs::ClientAssertion,
     // guides/build-self-signed-jwt and api/openapi/okta-oauth/guides/client-auth: RSA and EC keys.
     algs: &[Alg::Rs256, Alg::Rs384, Alg::Rs512, Alg::Es256, Alg::Es384, Alg::Es512, Alg::Ps256, Alg::Ps384, Alg::Ps512],
-    // No source speaks of padding, and readers differ: guess, the tolerant reading, which blames nobody.
-    segments: SegmentRule::PaddingTolerated,
-    // No certificates: thumbprints are not looked at.
-    thumbprints: ThumbprintRule::BytesCount,
-    // RFC 7515 §4.1.11: `crit` names what must be understood. Nothing else is on record.
-    header_members: MemberRule::Except(&["crit"]),
-    // RFC 7519 §5.1; RFC 7523bis.
-    typ: &["JWT", "client-authentication+jwt"],
-    // No certificates.
-    kid_selects_certificate: false,
     // `kid` only where the application has several keys.
     key_identifier: KeyIdentifierRule::Optional,
     required_claims: &["iss", "sub", "aud", "exp"],
     // Both are the client id.
     issuer: IssuerRule::ClientId,
     subject: SubjectRule::IsIssuer,
-    federates: false,
     // facile-it/php-openid-client#25: the token endpoint, not the issuer; org server first, then custom servers.
     audience: AudienceRule::Rows(&[("*", "https://{host}/oauth2/v1/token"), ("*", "https://{host}/oauth2/*/v1/token")]),
-    // Read from `audience` alone.
-    audience_may_be_issuer: false,
-    audience_may_be_v1: false,
-    // Not on record; RFC 7519 §4.1.3 allows it: guess, the tolerant reading.
-    audience_may_be_array_of_one: true,
     // Not on record: guess.
     leeway: 300,
     // okta-sdk-dotnet#489 and okta-sdk-golang#573: a second more than an hour is refused.
@@ -81,4 +64,5 @@ pub static OKTA: Profile = Profile {
             own: true,
         },
     ],
+    ..ELSEWHERE
 };

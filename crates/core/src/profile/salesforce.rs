@@ -3,8 +3,7 @@
 //! Used by the doctor only. Source: help.salesforce.com, remoteaccess_oauth_jwt_flow, where no other is named.
 
 use super::{
-    AudienceRule, IssuerRule, KeyIdentifierRule, LifetimeFrom, Marks, MemberRule, Profile, Saying, SegmentRule, SentAs,
-    SubjectRule, ThumbprintRule,
+    AudienceRule, ELSEWHERE, IssuerRule, KeyIdentifierRule, LifetimeFrom, Marks, Profile, Saying, SentAs, SubjectRule,
 };
 use crate::jose::alg::Alg;
 
@@ -16,16 +15,6 @@ pub static SALESFORCE: Profile = Profile {
     sent_as: SentAs::Grant,
     // "The only supported algorithm is RSA SHA256".
     algs: &[Alg::Rs256],
-    // No source speaks of padding, and readers differ: guess, the tolerant reading, which blames nobody.
-    segments: SegmentRule::PaddingTolerated,
-    // The certificate is found by the connected app: thumbprints are not looked at.
-    thumbprints: ThumbprintRule::BytesCount,
-    // RFC 7515 §4.1.11: `crit` names what must be understood. Nothing else is on record.
-    header_members: MemberRule::Except(&["crit"]),
-    // RFC 7519 §5.1; RFC 7523bis.
-    typ: &["JWT", "client-authentication+jwt"],
-    // The certificate is found by the connected app.
-    kid_selects_certificate: false,
     // Header example: {"alg":"RS256"}.
     key_identifier: KeyIdentifierRule::Optional,
     // `prn` stands for `sub` in old clients: whether one of them is there is not judged.
@@ -34,7 +23,6 @@ pub static SALESFORCE: Profile = Profile {
     issuer: IssuerRule::Free,
     // The user's name.
     subject: SubjectRule::Free,
-    federates: false,
     // Sandboxes: Talend/components#1423 and forcedotcom/cli#3325 ("audience is invalid"); production with My Domain is
     // reported with either value (restforce/restforce#674, #886), so both pass there. The org's own My Domain was refused
     // in 2022 (omniphx/forrest#302) and is right in 2026 (simstudioai/sim#6508): not blamed. Sites: arthurimirzian's
@@ -51,11 +39,6 @@ pub static SALESFORCE: Profile = Profile {
         ("*", "https://*.my.site.com"),
         ("*", "https://*.my.site.com/*"),
     ]),
-    // Read from `audience` alone.
-    audience_may_be_issuer: false,
-    audience_may_be_v1: false,
-    // Not on record: guess, the tolerant reading.
-    audience_may_be_array_of_one: true,
     // "Salesforce allows a 3-minute buffer for clock skew".
     leeway: 180,
     // "The validity must be the expiration time of the assertion within 3 minutes"; reports of longer ones being taken
@@ -91,4 +74,5 @@ pub static SALESFORCE: Profile = Profile {
             own: false,
         },
     ],
+    ..ELSEWHERE
 };

@@ -3,8 +3,7 @@
 //! Used by the doctor only. Sources: docs.snowflake.com, developer-guide/sql-api/authenticating and key-pair-auth-troubleshooting.
 
 use super::{
-    AudienceRule, IssuerRule, KeyIdentifierRule, LifetimeFrom, Marks, MemberRule, Profile, Saying, SegmentRule, SentAs,
-    SubjectRule, ThumbprintRule,
+    AudienceRule, ELSEWHERE, IssuerRule, KeyIdentifierRule, LifetimeFrom, Marks, Profile, Saying, SentAs, SubjectRule,
 };
 use crate::jose::alg::Alg;
 
@@ -16,16 +15,6 @@ pub static SNOWFLAKE: Profile = Profile {
     sent_as: SentAs::Bearer,
     // sql-api/authenticating: RS256.
     algs: &[Alg::Rs256],
-    // No source speaks of padding, and readers differ: guess, the tolerant reading, which blames nobody.
-    segments: SegmentRule::PaddingTolerated,
-    // No certificates: thumbprints are not looked at.
-    thumbprints: ThumbprintRule::BytesCount,
-    // RFC 7515 §4.1.11: `crit` names what must be understood. Nothing else is on record.
-    header_members: MemberRule::Except(&["crit"]),
-    // RFC 7519 §5.1; RFC 7523bis.
-    typ: &["JWT", "client-authentication+jwt"],
-    // No certificates.
-    kid_selects_certificate: false,
     // The fingerprint in `iss` selects the key.
     key_identifier: KeyIdentifierRule::Optional,
     required_claims: &["iss", "sub", "iat", "exp"],
@@ -36,13 +25,8 @@ pub static SNOWFLAKE: Profile = Profile {
     },
     // "<account_identifier>.<user>".
     subject: SubjectRule::BeforeFingerprint,
-    federates: false,
     // There is none.
     audience: AudienceRule::Unread,
-    // Read from `audience` alone.
-    audience_may_be_issuer: false,
-    audience_may_be_v1: false,
-    audience_may_be_array_of_one: true,
     // Not on record: guess, a minute.
     leeway: 60,
     // "The JWT is valid for at most one hour after the token is issued, even if you specify a later expiration": longer
@@ -92,4 +76,5 @@ pub static SNOWFLAKE: Profile = Profile {
             own: true,
         },
     ],
+    ..ELSEWHERE
 };
