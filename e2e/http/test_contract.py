@@ -182,16 +182,25 @@ def test_sigterm_finishes_what_is_in_flight(own_service, cast):
     idle.close()
 
 
+def published(service):
+    """The JWK Set, once the next signing key, made after the start, is in it."""
+    for _ in range(300):
+        found = service.get(f"/{TENANT}/discovery/v2.0/keys").json()
+        if len(found["keys"]) > 1:
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"no second key after 30 s: {found}")
+
+
 def test_tokens_and_registrations_outlive_a_restart(own_service, cast):
     own_service.start()
     token = ask(own_service, cast).json()["access_token"]
-    before = own_service.get(f"/{TENANT}/discovery/v2.0/keys").json()
+    before = published(own_service)
     admin = own_service.admin_token
     assert own_service.stop() == 0
     own_service.start()
     after = own_service.get(f"/{TENANT}/discovery/v2.0/keys").json()
-    # The next key may have been made meanwhile.
-    assert {key["kid"] for key in before["keys"]} <= {key["kid"] for key in after["keys"]}
+    assert [key["kid"] for key in before["keys"]] == [key["kid"] for key in after["keys"]]
     keys = {key.key_id: key.key for key in jwt.PyJWKSet.from_dict(after).keys}
     jwt.decode(token, keys[jwt.get_unverified_header(token)["kid"]], algorithms=["RS256"], options={"verify_aud": False})
     assert own_service.admin_token == admin

@@ -9,29 +9,23 @@
     reason = "it reads cases and the clock and prints; the library does not"
 )]
 
-use std::path::{Path, PathBuf};
+#[path = "../tests/support/mod.rs"]
+#[expect(dead_code, reason = "the tests ask for more of a case")]
+mod support;
+
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use countersign_core::UnixTime;
 use countersign_core::crypto::aws_lc::AwsLc;
 use countersign_core::encoding::encode_base64;
-use countersign_core::profile;
 use countersign_doctor::report::Verdict;
 use countersign_doctor::{Input, Options, examine};
 use countersign_testkit::{Identity, Scenario, Spec, scenario};
-use serde_json::Value;
+use support::{Case, cases};
 use zeroize::Zeroizing;
 
 /// Shortest time that is measured at once.
 const BATCH: Duration = Duration::from_millis(50);
-
-struct Case {
-    name: String,
-    files: Vec<(String, Vec<u8>)>,
-    options: Options,
-    /// Holds something encrypted: deriving its key is not counted.
-    derives: bool,
-}
 
 fn main() {
     let short = std::env::args().any(|argument| argument == "--short");
@@ -39,12 +33,11 @@ fn main() {
     let mut all: Vec<(Duration, String)> = Vec::new();
     let mut deriving = Duration::ZERO;
     for case in cases() {
-        let inputs: Vec<Input<'_>> = case.files.iter().map(|(name, bytes)| Input { name, bytes }).collect();
-        let best = (0..rounds).map(|_| cpu(|| drop(examine(&inputs, &case.options, &AwsLc)))).min().unwrap();
-        if case.derives {
+        let best = (0..rounds).map(|_| cpu(|| drop(case.report()))).min().unwrap();
+        if derives(&case) {
             deriving = deriving.max(best);
         } else {
-            all.push((best, case.name));
+            all.push((best, case.name()));
         }
     }
     all.sort();
@@ -122,46 +115,12 @@ fn passwords() -> Duration {
     worst
 }
 
-fn folders(of: &Path) -> Vec<PathBuf> {
-    let mut out: Vec<PathBuf> =
-        std::fs::read_dir(of).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_dir()).collect();
-    out.sort();
-    out
-}
-
-fn cases() -> Vec<Case> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
-    let mut out = Vec::new();
-    for folder in folders(&root).iter().flat_map(|layer| folders(layer)).flat_map(|key| folders(&key)) {
-        let about: Value = serde_json::from_slice(&std::fs::read(folder.join("case.json")).unwrap()).unwrap();
-        let texts = |name: &str| -> Vec<String> {
-            about[name].as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_owned()).collect()
-        };
-        let files: Vec<(String, Vec<u8>)> =
-            texts("files").into_iter().map(|f| (f.clone(), std::fs::read(folder.join(f)).unwrap())).collect();
-        let mut options = Options::new(UnixTime::EPOCH);
-        for pair in texts("args").chunks(2) {
-            let value = pair[1].clone();
-            match pair[0].as_str() {
-                "--at" => options.at = UnixTime::parse(&value),
-                "--tenant" => options.tenant = Some(value),
-                "--client-id" => options.client_id = Some(value),
-                "--password" => options.passwords.push(Zeroizing::new(value)),
-                "--profile" => options.profile = profile::server_by_name(&value).unwrap(),
-                other => panic!("{other}: unknown to this benchmark"),
-            }
-        }
-        let encrypted = |bytes: &[u8]| {
-            let text = String::from_utf8_lossy(bytes);
-            bytes.starts_with(&[0x30, 0x82]) && !text.contains("BEGIN") || text.contains("ENCRYPTED")
-        };
-        let report =
-            examine(&files.iter().map(|(name, bytes)| Input { name, bytes }).collect::<Vec<_>>(), &options, &AwsLc);
-        let is_pkcs12 = serde_json::to_string(&report.artifacts).unwrap().contains("pkcs12");
-        let derives = is_pkcs12 || files.iter().any(|(_, bytes)| encrypted(bytes) && !options.passwords.is_empty());
-        let name = folder.strip_prefix(&root).unwrap().display().to_string();
-        out.push(Case { name, files, options, derives });
-    }
-    assert!(out.len() > 200, "the cases are there");
-    out
+/// Whether something in a case is encrypted: deriving its key is not counted.
+fn derives(case: &Case) -> bool {
+    let encrypted = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes);
+        bytes.starts_with(&[0x30, 0x82]) && !text.contains("BEGIN") || text.contains("ENCRYPTED")
+    };
+    let is_pkcs12 = serde_json::to_string(&case.report().artifacts).unwrap().contains("pkcs12");
+    is_pkcs12 || case.files.iter().any(|(_, bytes)| encrypted(bytes) && !case.options.passwords.is_empty())
 }

@@ -2,84 +2,20 @@
 //! no format of any report gives a secret away.
 //!
 //! `COUNTERSIGN_BLESS=1 cargo test -p countersign-doctor --test cases` writes the reports anew; read them in review.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "the test reads its cases from files; the library does not")]
+
+mod support;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
 
 use countersign_core::UnixTime;
 use countersign_core::crypto::aws_lc::AwsLc;
 use countersign_core::profile;
 use countersign_doctor::{Input, Options, Report, causes, examine, render};
 use serde_json::Value;
-use zeroize::Zeroizing;
-
-struct Case {
-    folder: PathBuf,
-    cause: String,
-    proves: bool,
-    files: Vec<(String, Vec<u8>)>,
-    options: Options,
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases")
-}
-
-fn folders(of: &Path) -> Vec<PathBuf> {
-    let mut out: Vec<PathBuf> =
-        std::fs::read_dir(of).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_dir()).collect();
-    out.sort();
-    out
-}
-
-fn cases() -> Vec<Case> {
-    let mut out = Vec::new();
-    for layer in folders(&root()) {
-        for key in folders(&layer) {
-            for folder in folders(&key) {
-                out.push(read(folder));
-            }
-        }
-    }
-    assert!(out.len() > 200, "the cases are there");
-    out
-}
-
-fn read(folder: PathBuf) -> Case {
-    let about: Value = serde_json::from_slice(&std::fs::read(folder.join("case.json")).unwrap()).unwrap();
-    let texts = |name: &str| -> Vec<String> {
-        about[name].as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_owned()).collect()
-    };
-    let files = texts("files").into_iter().map(|f| (f.clone(), std::fs::read(folder.join(f)).unwrap())).collect();
-    let mut options = Options::new(UnixTime::EPOCH);
-    for pair in texts("args").chunks(2) {
-        let value = pair[1].clone();
-        match pair[0].as_str() {
-            "--at" => options.at = Some(UnixTime::parse(&value).expect("a time")),
-            "--tenant" => options.tenant = Some(value),
-            "--client-id" => options.client_id = Some(value),
-            "--password" => options.passwords.push(Zeroizing::new(value)),
-            "--profile" => options.profile = profile::server_by_name(&value).expect("a profile"),
-            other => panic!("{other}: unknown to this test"),
-        }
-    }
-    let cause = about["cause"].as_str().unwrap().to_owned();
-    Case { cause, proves: about["proves"].as_bool().unwrap(), files, options, folder }
-}
-
-impl Case {
-    fn report(&self) -> Report {
-        let inputs: Vec<Input<'_>> = self.files.iter().map(|(name, bytes)| Input { name, bytes }).collect();
-        examine(&inputs, &self.options, &AwsLc)
-    }
-
-    fn name(&self) -> String {
-        self.folder.strip_prefix(root()).unwrap().display().to_string()
-    }
-}
+use support::{Case, cases};
 
 #[test]
 fn reports_are_as_recorded() {

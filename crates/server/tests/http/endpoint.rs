@@ -5,9 +5,7 @@ use countersign_core::jose::UnverifiedJwt;
 use countersign_core::profile::ENTRA;
 use countersign_core::x509::certificate::Certificate;
 use countersign_server::store::Change;
-use countersign_server::store::model::{
-    ApplicationRecord, CertificateAuthorityRecord, PasswordCredentialRecord, TenantRecord, TrustedSubjectRecord,
-};
+use countersign_server::store::model::{ApplicationRecord, PasswordCredentialRecord, TrustedSubjectRecord};
 use countersign_testkit::identity::{Identity, rsa_key};
 use countersign_testkit::scenario::{Scenario, form_encode, text};
 use serde_json::Value;
@@ -127,17 +125,7 @@ fn chain(leaf_name: &str) -> (Certificate, Certificate, Identity) {
 async fn a_subject_name_and_issuer_that_are_trusted_admit_a_chain() {
     let service = Service::with_client(&ENTRA).await;
     let (root, middle, leaf) = chain("payroll.contoso.example");
-    let authority_id = encode_hex_upper(root.sha1());
-    let tenant = countersign_testkit::scenario::tenant();
-    let authorities = vec![CertificateAuthorityRecord { id: authority_id.clone(), der: root.der().to_vec() }];
-    service
-        .change([Change::PutTenant(TenantRecord {
-            id: tenant.id,
-            display_name: tenant.display_name,
-            domains: tenant.domains,
-            certificate_authorities: authorities,
-        })])
-        .await;
+    let authority_id = service.trust(&root).await;
     let request = |x5c: String| {
         let mut request = service.right();
         request.set_header("x5t#S256", text(&encode_base64url(leaf.certificate.sha256())));

@@ -12,8 +12,7 @@ use countersign_core::profile::{ENTRA, STRICT};
 use countersign_core::x509::key::PublicKey;
 use countersign_server::store::Change;
 use countersign_server::store::model::{
-    ApplicationRecord, CertificateAuthorityRecord, FederatedCredentialRecord, KeyCredentialRecord,
-    ServicePrincipalRecord, TenantRecord, TrustedSubjectRecord,
+    ApplicationRecord, FederatedCredentialRecord, KeyCredentialRecord, ServicePrincipalRecord, TrustedSubjectRecord,
 };
 use countersign_testkit::identity::{Identity, Spec};
 use countersign_testkit::scenario::{Scenario, text};
@@ -236,18 +235,7 @@ async fn registrations(service: &Service, provoked: &mut Provoked) {
 
 async fn chains(service: &Service, provoked: &mut Provoked) {
     let root = Identity::rsa(5, &Spec { common_name: "Contoso root", ..Spec::default() });
-    let authority_id = encode_hex_upper(root.certificate.sha1());
-    let tenant = countersign_testkit::scenario::tenant();
-    let authorities =
-        vec![CertificateAuthorityRecord { id: authority_id.clone(), der: root.certificate.der().to_vec() }];
-    service
-        .change([Change::PutTenant(TenantRecord {
-            id: tenant.id,
-            display_name: tenant.display_name,
-            domains: tenant.domains,
-            certificate_authorities: authorities,
-        })])
-        .await;
+    let authority_id = service.trust(&root.certificate).await;
     let trust = |revoked: Vec<String>| {
         let authority_id = authority_id.clone();
         move |r: &mut ApplicationRecord| {

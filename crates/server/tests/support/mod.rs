@@ -6,12 +6,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use countersign_core::UnixTime;
+use countersign_core::encoding::encode_hex_upper;
 use countersign_core::profile::Profile;
+use countersign_core::x509::certificate::Certificate;
 use countersign_server::clock::FixedClock;
 use countersign_server::config::{Config, Listen, PublicUrl, Tls};
 use countersign_server::store::Change;
 use countersign_server::store::model::{
-    ApplicationRecord, KeyCredentialRecord, PasswordCredentialRecord, ServicePrincipalRecord, TenantRecord,
+    ApplicationRecord, CertificateAuthorityRecord, KeyCredentialRecord, PasswordCredentialRecord,
+    ServicePrincipalRecord, TenantRecord,
 };
 use countersign_server::{Running, Server};
 use countersign_testkit::identity::Identity;
@@ -86,16 +89,20 @@ impl Service {
         change(&mut config);
         let running = Server::start_at(config, Arc::clone(&clock) as _).await.unwrap();
         let service = Self { folder, clock, running };
-        let tenant = scenario::tenant();
+        service.put_tenant(Vec::new()).await;
         service
-            .change([Change::PutTenant(TenantRecord {
-                id: tenant.id,
-                display_name: tenant.display_name,
-                domains: tenant.domains,
-                certificate_authorities: Vec::new(),
-            })])
-            .await;
-        service
+    }
+
+    async fn put_tenant(&self, certificate_authorities: Vec<CertificateAuthorityRecord>) {
+        let countersign_core::authority::Tenant { id, display_name, domains } = scenario::tenant();
+        self.change([Change::PutTenant(TenantRecord { id, display_name, domains, certificate_authorities })]).await;
+    }
+
+    /// Makes a certificate the tenant's root for trust in subject names; returns what applications name it by.
+    pub async fn trust(&self, root: &Certificate) -> String {
+        let id = encode_hex_upper(root.sha1());
+        self.put_tenant(vec![CertificateAuthorityRecord { id: id.clone(), der: root.der().to_vec() }]).await;
+        id
     }
 
     /// A service with the client of the test scenarios: its certificate and a secret.
