@@ -143,6 +143,23 @@ pub fn debian_packages(packages: &[&str]) -> Result<()> {
     )
 }
 
+/// Programs by name, each with the Debian package that brings it; installed where one is missing.
+pub fn programs(wanted: &[(&str, &'static str)]) -> Result<()> {
+    let missing = || -> Vec<&'static str> {
+        wanted
+            .iter()
+            .filter(|(program, _)| Command::new(program).arg("--version").output().is_err())
+            .map(|(_, package)| *package)
+            .collect()
+    };
+    debian_packages(&missing())?;
+    let still = missing();
+    if !still.is_empty() {
+        bail!("installed, but still not usable: {}", still.join(", "));
+    }
+    Ok(())
+}
+
 /// Debian and root: packages can be installed without asking anybody.
 pub fn may_install() -> bool {
     Path::new("/usr/bin/apt-get").exists() && is_root()

@@ -61,6 +61,11 @@ pub fn page(key: &str) -> Option<Page> {
     Some(Page::read(wanted, markdown))
 }
 
+/// What stands under "Fix" on the page of that cause.
+pub(crate) fn fix(cause: &str) -> Option<&'static str> {
+    table::FIXES.iter().find(|(key, _)| *key == cause).map(|(_, fix)| *fix)
+}
+
 fn find(key: &str) -> Option<(&'static str, &'static str)> {
     let prefixed = key.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("AADSTS"));
     let digits = if prefixed { &key[6..] } else { key };

@@ -24,11 +24,9 @@ struct Block {
 /// The blocks for the client that was told; else one for each language of the page. `elsewhere` leaves out what only
 /// helps at Entra ID.
 pub(crate) fn of(key: &str, told: Option<&Told>, elsewhere: bool) -> Vec<Fix> {
-    let Some(page) = explain::page(key) else { return Vec::new() };
-    let blocks: Vec<Block> = blocks(page.markdown)
-        .into_iter()
-        .filter(|b| !(elsewhere && ENTRA.iter().any(|e| b.code.contains(e))))
-        .collect();
+    let Some(section) = explain::fix(key) else { return Vec::new() };
+    let blocks: Vec<Block> =
+        blocks(section).into_iter().filter(|b| !(elsewhere && ENTRA.iter().any(|e| b.code.contains(e)))).collect();
     let Some(told) = told else { return blocks.iter().map(fix).collect() };
     let best = blocks.iter().filter_map(|b| Some((rank(b, told)?, b))).min_by_key(|(rank, _)| *rank);
     best.into_iter().map(|(_, b)| fix(b)).collect()
@@ -66,11 +64,8 @@ fn label(block: &Block) -> &'static str {
     explain::audience(block.language, &block.tags, block.code)
 }
 
-/// The blocks of code under "Fix".
-fn blocks(markdown: &'static str) -> Vec<Block> {
-    let Some(section) = markdown.split("\n## Fix\n").nth(1).map(|s| s.split("\n## ").next().unwrap_or(s)) else {
-        return Vec::new();
-    };
+/// The blocks of code in a section.
+fn blocks(section: &'static str) -> Vec<Block> {
     let mut out = Vec::new();
     // Odd pieces stand between two fences.
     for piece in section.split("\n```").skip(1).step_by(2) {
