@@ -3,6 +3,7 @@
 What the commands did is read back from the service, not from az.
 """
 
+import base64
 import json
 import os
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 
 from harness import keys, story
 from harness.graph import Graph
-from harness.service import clean_environment
+from harness.service import binary, clean_environment
 
 
 class Az:
@@ -134,3 +135,54 @@ def test_plain_reset_with_a_certificate_replaces_all(az, service, application, c
     az("ad", "app", "credential", "reset", "--id", application["appId"], "--cert", cast.sdk.certificate_text)
     names, certificates_after, secrets_after = registered(service, application)
     assert names == ["CN=sdk"] and not set(certificates_after) & set(certificates) and secrets_after == []
+
+
+def countersign(service, *arguments):
+    """`countersign credential …` as an operator runs it beside az, with the service's admin token."""
+    done = subprocess.run(
+        [str(binary()), "credential", *arguments, "--ready-file", str(service.folder / "ready.json")],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+    )
+    assert done.returncode == 0, f"credential {' '.join(arguments[:2])} ended with {done.returncode}: {done.stderr}"
+    return json.loads(done.stdout) if "json" in arguments else done.stdout.strip()
+
+
+def test_each_sees_what_the_other_made(az, service, application, cast, tmp_path):
+    """`credential add` and `az ad app credential`: lists, additions and removals of one show in the other, and lose nothing."""
+    app = application["appId"]
+    (tmp_path / "added.pem").write_text(keys.new_identity("added by countersign").certificate_pem.decode())
+    added = countersign(service, "add", app, "--certificate", str(tmp_path / "added.pem"), "--format", "json")
+    secret = countersign(service, "add", app, "--secret", "--name", "countersign", "--format", "json")
+    listed = {each["keyId"]: each for each in az("ad", "app", "credential", "list", "--id", app, "--cert")}
+    assert len(listed) == 2 and listed[added["keyId"]]["displayName"] == "added by countersign"
+    assert listed[added["keyId"]]["endDateTime"] == added["endDateTime"]
+    assert added["thumbprint"] in thumbprints(listed[added["keyId"]])
+    assert secret["keyId"] in [each["keyId"] for each in az("ad", "app", "credential", "list", "--id", app)]
+
+    before = {each["keyId"] for each in countersign(service, "list", app, "--format", "json")}
+    az("ad", "app", "credential", "reset", "--id", app, "--append", "--cert", cast.sdk.certificate_text)
+    made = az("ad", "app", "credential", "reset", "--id", app, "--append", "--display-name", "by az")
+    now = {each["keyId"]: each for each in countersign(service, "list", app, "--format", "json")}
+    fresh = [now[key_id] for key_id in set(now) - before]
+    assert set(now) > before and sorted(each["kind"] for each in fresh) == ["certificate", "secret"]
+    by_az = next(each for each in fresh if each["kind"] == "certificate")
+    assert by_az["displayName"] == "CN=sdk" and by_az["usable"]
+    assert next(each for each in fresh if each["kind"] == "secret")["displayName"] == "by az"
+    assert signs_in(service, application, made["password"]) and signs_in(service, application, secret["secretText"])
+
+    # What az removes is gone here, and what is removed here is gone there.
+    az("ad", "app", "credential", "delete", "--id", app, "--cert", "--key-id", added["keyId"])
+    countersign(service, "remove", app, by_az["keyId"])
+    left = [each["keyId"] for each in countersign(service, "list", app, "--format", "json") if each["kind"] == "certificate"]
+    assert left == [each["keyId"] for each in az("ad", "app", "credential", "list", "--id", app, "--cert")]
+    assert len(left) == 1 and added["keyId"] not in left and by_az["keyId"] not in left
+
+
+def thumbprints(entry):
+    """The certificate's SHA-1 in hex, however `customKeyIdentifier` spells it: az shows hex where Graph has base64."""
+    text = entry["customKeyIdentifier"]
+    return text.upper(), base64.b64decode(text).hex().upper()
