@@ -108,7 +108,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
             "kill" => suite(&mut tally, "kill -9", Runner::Pytest, &mut pytest(&tools, &["kill"])),
             "cases" => cases(&mut tally, &tools),
             "bench" => {
-                for (name, what) in [("tokens", "token"), ("the doctor", "doctor")] {
+                for (name, what) in [("tokens", "token"), ("the doctor", "doctor"), ("the client", "client")] {
                     let name = format!("short benchmark of {name}");
                     suite(&mut tally, &name, Runner::Status, &mut itself(&["bench", what, "--short"])?);
                 }
