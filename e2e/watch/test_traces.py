@@ -67,7 +67,7 @@ def test_a_token_request_and_its_stages(traced, cast, receiver):
     assert said["countersign.aadsts"] == 0 and said["countersign.credential.type"] == "certificate"
     assert span.status.code == 0
     stages = receiver.below(root)
-    assert [s.name for s in stages] == ["receive", "queue", "read", "look-up", "verify", "replay", "sign", "journal"]
+    assert [s.name for s in stages] == ["receive", "read", "look-up", "verify", "replay", "queue", "sign", "journal"]
     assert len({s.span_id for s in stages} | {span.span_id}) == len(stages) + 1, "span ids must differ"
     for stage in stages:
         assert stage.kind == 1 and stage.trace_id == span.trace_id

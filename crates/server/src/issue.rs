@@ -148,6 +148,9 @@ pub async fn issue(app: &App, asked: &Asked<'_>, record: &mut SignInRecord) -> R
         "replay".clone_into(&mut record.refused_by);
         return Err(NotIssued::Refused(Box::new(Reason::Replayed { jti })));
     }
+    let waiting = stage(asked.trace, "queue");
+    let _turn = app.load.turn().await;
+    drop(waiting);
     sign(app, asked, admitted, None, record)
 }
 

@@ -191,7 +191,7 @@ async fn dispatch(app: &Arc<App>, context: &Context, peer: IpAddr, request: Requ
         Route::Token(version, tenant) => {
             if parts.method == Method::POST {
                 match received(context, &parts.headers, incoming).await {
-                    Ok(body) => match admitted(app, context).await {
+                    Ok(body) => match admitted(app, context) {
                         Ok(_place) => {
                             let query = parts.uri.query();
                             token::answer(app, context, version, &decode(tenant), &parts.headers, query, &body).await
@@ -252,14 +252,10 @@ async fn received(context: &Context, headers: &HeaderMap, incoming: Incoming) ->
     body::read(headers, incoming).await
 }
 
-/// A place for a token request, once its turn has come; or the refusal for whoever comes too often, or when too many wait.
-async fn admitted<'a>(app: &'a App, context: &Context) -> Result<Place<'a>, Refusal> {
+/// A place for a token request; or the refusal for whoever comes too often, or when there is no room.
+fn admitted<'a>(app: &'a App, context: &Context) -> Result<Place<'a>, Refusal> {
     app.load.of_address(context.address).map_err(Refusal::too_many)?;
-    let place = app.load.enter().ok_or_else(Refusal::unavailable)?;
-    let _waiting = context.stage("queue");
-    // To the end of the queue: requests that have come meanwhile are counted before the work of this one is done.
-    tokio::task::yield_now().await;
-    Ok(place)
+    app.load.enter().ok_or_else(Refusal::unavailable)
 }
 
 fn refuse(app: &App, context: &Context, route: &Route<'_>, refusal: &Refusal) -> Answer {

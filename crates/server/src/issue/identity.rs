@@ -72,6 +72,9 @@ pub async fn issue_to_identity(
     let admitted = known.judge_identity(app, &asked)?;
     admitted.describe(record);
     let client_id = admitted.app_id.clone();
+    let waiting = stage(asked.trace, "queue");
+    let _turn = app.load.turn().await;
+    drop(waiting);
     let issued = sign(app, &asked, admitted, Some(&found.resource_id), record)?;
     Ok(Some(IssuedToIdentity { issued, client_id }))
 }
