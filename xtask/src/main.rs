@@ -37,7 +37,10 @@ cargo xtask TASK
   scale [NAME=VALUE …]     which limit comes first with many nodes: the tables of docs/scale.md
   fuzz [--seconds N] [--jobs N] [T…]
                            the fuzz targets, each for N seconds (20), N at a time (one for each core)
-  bench token [--short]    tokens per CPU-second of the service
+  bench token [--short]    tokens per CPU-second of the service, its starts and its memory; --tls, --database URL,
+                           --applications N --drawn N, --load SHARE, --binary FILE
+  bench overload [--short] [--seconds N]
+                           four times the load that the service can do, and what is left of it afterwards
   bench portal [--short]   time of every page over 100,000 applications and 1,000,000 log rows
   bench doctor [--short]   how long a diagnosis takes, in process and as a command
   bench client [--short]   a cached token, and an assertion beside its RSA operation

@@ -1,7 +1,6 @@
 //! The service under measurement: its own process, on a core of its own, judged by the kernel's accounting.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::ToSocketAddrs as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -12,74 +11,129 @@ use countersign_core::crypto::aws_lc::AwsLc;
 use countersign_core::crypto::{Provider as _, Verify};
 use countersign_core::encoding::decode_base64;
 use countersign_core::x509::key::PublicKey;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 
+use super::load::{self, Bodies, Pace, Target};
 use super::workload::TENANT;
-use crate::process;
 
 /// The core that the service runs on; the load comes from the others.
 const SERVICE_CORE: &str = "0";
 
+/// How a service is started.
+pub struct Setup<'a> {
+    /// The program.
+    pub binary: &'a Path,
+    /// A folder of its own.
+    pub folder: &'a Path,
+    /// What it begins with; `None` for nothing.
+    pub seed: Option<&'a Path>,
+    /// TLS under its own CA, else plain HTTP.
+    pub tls: bool,
+    /// `--database`
+    pub database: Option<&'a str>,
+    /// Further arguments.
+    pub more: &'a [&'a str],
+}
+
 /// A running service.
 pub struct Service {
     child: Child,
+    binary: PathBuf,
     arguments: Vec<String>,
     ready_file: PathBuf,
     /// Base URL.
     pub url: String,
     /// `host:port`.
     pub address: String,
-}
-
-/// What restarting showed.
-pub struct Restarts {
-    /// Median time from start to the ready file.
-    pub median_ms: f64,
-    /// Restarts measured.
-    pub count: usize,
-    /// Resident memory right after a restart.
-    pub idle_mib: f64,
+    target: Target,
 }
 
 impl Service {
-    /// Starts the release build on an empty store with this seed.
-    pub fn start(folder: &Path, seed: &Path, tls: bool, database: Option<&str>) -> Result<Self> {
-        let ready_file = folder.join("ready.json");
+    /// Starts a service on an empty store.
+    pub fn start(setup: &Setup<'_>) -> Result<Self> {
+        let ready_file = setup.folder.join("ready.json");
         let text = |p: &Path| p.display().to_string();
         let mut arguments = vec![
             "serve".to_owned(),
             "--listen".to_owned(),
             "127.0.0.1:0".to_owned(),
             "--data".to_owned(),
-            text(&folder.join("data")),
-            "--seed".to_owned(),
-            text(seed),
+            text(&setup.folder.join("data")),
             "--ready-file".to_owned(),
             text(&ready_file),
         ];
-        if !tls {
+        if !setup.tls {
             arguments.extend(["--tls".to_owned(), "off".to_owned()]);
         }
-        if let Some(database) = database {
+        if let Some(database) = setup.database {
             arguments.extend(["--database".to_owned(), database.to_owned()]);
         }
-        let (child, _, ready) = spawn(&arguments, &ready_file)?;
+        arguments.extend(setup.more.iter().map(|&a| a.to_owned()));
+        let mut first = arguments.clone();
+        if let Some(seed) = setup.seed {
+            first.extend(["--seed".to_owned(), text(seed)]);
+        }
+        let (child, _, ready) = spawn(setup.binary, &first, &ready_file)?;
         let url = ready["url"].as_str().context("the ready file has no url")?.to_owned();
         let address = url.split("://").nth(1).context("url without host")?.to_owned();
-        Ok(Self { child, arguments, ready_file, url, address })
+        let target = Target {
+            address: address.to_socket_addrs()?.next().with_context(|| format!("{address} is no address"))?,
+            tls: match ready["ca_file"].as_str() {
+                None => None,
+                Some(file) => {
+                    let name = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
+                    Some((trusting(Path::new(file))?, name.to_owned()))
+                }
+            },
+        };
+        // After a restart at the same address, so that assertions made for it stay good; and without the seed, which is in.
+        arguments[2].clone_from(&address);
+        Ok(Self { child, binary: setup.binary.to_owned(), arguments, ready_file, url, address, target })
+    }
+
+    /// Where the load goes.
+    pub fn target(&self) -> &Target {
+        &self.target
     }
 
     /// CPU time of all threads of the service so far, in the scheduler's nanoseconds.
     pub fn cpu(&self) -> Result<Duration> {
+        self.cpu_of(|_| true)
+    }
+
+    /// The same, of the threads with such names.
+    pub fn cpu_of(&self, named: impl Fn(&str) -> bool) -> Result<Duration> {
         let tasks = format!("/proc/{}/task", self.child.id());
         let mut nanos = 0_u64;
         for task in std::fs::read_dir(&tasks).with_context(|| tasks.clone())? {
-            let path = task?.path().join("schedstat");
+            let folder = task?.path();
+            if !named(std::fs::read_to_string(folder.join("comm")).unwrap_or_default().trim()) {
+                continue;
+            }
+            let path = folder.join("schedstat");
             // A thread may have ended since the folder was listed; what it used is lost to this reading only.
             let Ok(text) = std::fs::read_to_string(&path) else { continue };
             nanos += text.split_whitespace().next().context("schedstat is empty")?.parse::<u64>()?;
         }
         Ok(Duration::from_nanos(nanos))
+    }
+
+    /// Time that the kernel worked for the threads with such names; counted in hundredths of a second.
+    pub fn system_of(&self, named: impl Fn(&str) -> bool) -> Result<Duration> {
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let mut ticks = 0_u64;
+        for task in std::fs::read_dir(&tasks).with_context(|| tasks.clone())? {
+            let Ok(text) = std::fs::read_to_string(task?.path().join("stat")) else { continue };
+            // proc(5): the name in parentheses, which may hold anything; `stime` is the 13th field behind it.
+            let (head, fields) = text.rsplit_once(") ").context("stat without a name")?;
+            if named(head.split_once('(').map_or("", |(_, name)| name)) {
+                ticks += fields.split(' ').nth(12).context("stat is short")?.parse::<u64>()?;
+            }
+        }
+        Ok(Duration::from_millis(ticks * 10))
     }
 
     /// Resident memory.
@@ -98,29 +152,43 @@ impl Service {
         Ok(AwsLc.verifier(&PublicKey::rsa(&number("n")?, &number("e")?))?)
     }
 
-    fn get(&self, path: &str) -> Result<String> {
-        ensure!(self.url.starts_with("http://"), "only plain HTTP is read here");
-        let mut stream = TcpStream::connect(&self.address)?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address)?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer.split("\r\n\r\n").nth(1).unwrap_or_default().to_owned())
+    /// The body of an answer with status 200.
+    pub fn get(&self, path: &str) -> Result<String> {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address);
+        let answers = load::fire(&self.target, &[request.into_bytes()], 1, Pace::Closed(1), Bodies::Keep)?;
+        answers.all_served()?.bodies.pop().with_context(|| format!("{path} has no body"))
     }
 
-    /// Stops and starts the service again `count` times on the store it has.
-    pub fn restarts(mut self, count: usize) -> Result<Restarts> {
-        let mut times = Vec::new();
-        let mut idle_mib = 0.0;
-        for _ in 0..count {
-            stop(&mut self.child)?;
-            let (child, took, _) = spawn(&self.arguments, &self.ready_file)?;
-            self.child = child;
-            times.push(took.as_secs_f64() * 1e3);
-            idle_mib = resident_mib(self.child.id())?;
-        }
-        times.sort_by(f64::total_cmp);
-        Ok(Restarts { median_ms: times[times.len() / 2], count, idle_mib })
+    /// The value of a metric without labels.
+    pub fn metric(&self, name: &str) -> Result<f64> {
+        let text = self.get("/metrics")?;
+        let line = text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
+        line.with_context(|| format!("no metric {name}"))?.parse().with_context(|| format!("{name} is no number"))
     }
+
+    /// Stops the service and starts it again on the store it has; how long that took to be ready.
+    pub fn restart(&mut self) -> Result<Duration> {
+        stop(&mut self.child)?;
+        let (child, took, _) = spawn(&self.binary, &self.arguments, &self.ready_file)?;
+        self.child = child;
+        Ok(took)
+    }
+}
+
+/// How long first starts take, each in a folder of its own, TLS on, nothing to begin with.
+pub fn first_starts(binary: &Path, count: usize) -> Result<Vec<Duration>> {
+    let mut times = Vec::new();
+    for _ in 0..count {
+        let folder = tempfile::tempdir()?;
+        let ready_file = folder.path().join("ready.json");
+        let data = folder.path().join("data").display().to_string();
+        let ready = ready_file.display().to_string();
+        let arguments = ["serve", "--listen", "127.0.0.1:0", "--data", &data, "--ready-file", &ready];
+        let (mut child, took, _) = spawn(binary, &arguments.map(str::to_owned), &ready_file)?;
+        stop(&mut child)?;
+        times.push(took);
+    }
+    Ok(times)
 }
 
 impl Drop for Service {
@@ -135,14 +203,13 @@ fn stop(child: &mut Child) -> Result<()> {
     Ok(())
 }
 
-fn spawn(arguments: &[String], ready_file: &Path) -> Result<(Child, Duration, Value)> {
+fn spawn(binary: &Path, arguments: &[String], ready_file: &Path) -> Result<(Child, Duration, Value)> {
     let _ = std::fs::remove_file(ready_file);
-    let binary = process::target().join("release/countersign");
     let started = Instant::now();
     // taskset is part of util-linux, on every Debian.
     let mut child = Command::new("taskset")
         .args(["-c", SERVICE_CORE])
-        .arg(&binary)
+        .arg(binary)
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -161,7 +228,7 @@ fn spawn(arguments: &[String], ready_file: &Path) -> Result<(Child, Duration, Va
                 arguments.join(" ")
             );
         }
-        ensure!(started.elapsed() < Duration::from_secs(120), "the service was not ready after 120 s");
+        ensure!(started.elapsed() < Duration::from_secs(1_200), "the service was not ready after 20 minutes");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
@@ -181,18 +248,35 @@ pub fn thread_cpu() -> Result<Duration> {
 
 /// Runs `work` on a thread of its own that is bound to the service's core.
 pub fn on_service_core<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T> {
+    bound_to(SERVICE_CORE.to_owned(), work)
+}
+
+/// Runs `work` on a thread of its own that keeps off the service's core, where there is another one.
+pub fn off_service_core<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T> {
+    let last = std::thread::available_parallelism().map_or(1, usize::from) - 1;
+    bound_to(if last == 0 { SERVICE_CORE.to_owned() } else { format!("1-{last}") }, work)
+}
+
+fn bound_to<T: Send>(cores: String, work: impl FnOnce() -> T + Send) -> Result<T> {
     std::thread::scope(|scope| {
         scope
-            .spawn(|| {
+            .spawn(move || {
                 let thread = std::fs::read_link("/proc/thread-self").ok();
                 let id = thread.as_deref().and_then(Path::file_name).map(|n| n.to_string_lossy().into_owned());
                 if let Some(id) = id {
-                    let _ =
-                        Command::new("taskset").args(["-p", "-c", SERVICE_CORE, &id]).stdout(Stdio::null()).status();
+                    let _ = Command::new("taskset").args(["-p", "-c", &cores, &id]).stdout(Stdio::null()).status();
                 }
                 work()
             })
             .join()
             .map_err(|_| anyhow::anyhow!("the measuring thread died"))
     })
+}
+
+fn trusting(ca: &Path) -> Result<Arc<ClientConfig>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(ca).with_context(|| format!("cannot read {}", ca.display()))?)?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
 }

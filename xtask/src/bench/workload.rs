@@ -1,6 +1,7 @@
 //! What the benchmark sends: applications with certificates for the seed, and distinct signed assertions.
 
-use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -15,6 +16,8 @@ use countersign_core::request::JWT_BEARER;
 use countersign_testkit::scenario::form_encode;
 use countersign_testkit::{Identity, Spec};
 
+use super::service::Service;
+
 /// The tenant of the benchmark.
 pub const TENANT: &str = "5f2c1a7e-0000-4000-8000-0000000000a1";
 /// Key pairs that the applications share; each application has its own registration.
@@ -27,10 +30,12 @@ const WARM_UP: usize = 500;
 pub struct Workload {
     /// The seed file.
     pub seed: PathBuf,
-    /// Form bodies, each with an assertion of its own.
-    pub requests: Vec<String>,
+    /// Whole requests, each with an assertion of its own.
+    pub requests: Vec<Vec<u8>>,
     identities: Vec<Identity>,
-    applications: usize,
+    drawn: usize,
+    /// Each so-manieth application is drawn.
+    every: usize,
 }
 
 /// What the price of the RSA operations is measured with.
@@ -48,37 +53,36 @@ fn app_id(number: usize) -> String {
 }
 
 impl Workload {
-    /// Makes the keys and writes the seed.
-    pub fn new(folder: &Path, applications: usize) -> Result<Self> {
+    /// Makes the keys and writes the seed; requests will come from `drawn` of the applications, spread over all of them.
+    pub fn new(folder: &Path, applications: usize, drawn: usize) -> Result<Self> {
         let identities: Vec<_> = (0..KEYS).map(|n| Identity::rsa(n, &Spec::default())).collect();
         let keys: Vec<_> = identities.iter().map(|i| encode_base64(i.certificate.der())).collect();
-        let mut text =
-            format!("{{\"tenants\":[{{\"tenantId\":\"{TENANT}\",\"displayName\":\"Benchmark\",\"applications\":[\n");
+        let seed = folder.join("seed.jsonl");
+        let mut file = BufWriter::new(File::create(&seed).with_context(|| format!("cannot write {}", seed.display()))?);
+        writeln!(file, "{{\"tenantId\":\"{TENANT}\",\"displayName\":\"Benchmark\"}}")?;
         for number in 0..applications {
-            let comma = if number + 1 == applications { "" } else { "," };
             writeln!(
-                text,
-                "{{\"appId\":\"{}\",\"displayName\":\"app {number}\",\"keyCredentials\":[{{\"type\":\"AsymmetricX509Cert\",\"usage\":\"Verify\",\"key\":\"{}\"}}]}}{comma}",
+                file,
+                "{{\"appId\":\"{}\",\"displayName\":\"app {number}\",\"keyCredentials\":[{{\"type\":\"AsymmetricX509Cert\",\"usage\":\"Verify\",\"key\":\"{}\"}}]}}",
                 app_id(number),
                 keys[number % KEYS]
             )?;
         }
-        text.push_str("]}]}\n");
-        let seed = folder.join("seed.json");
-        std::fs::write(&seed, text).with_context(|| format!("cannot write {}", seed.display()))?;
-        Ok(Self { seed, requests: Vec::new(), identities, applications })
+        file.flush().with_context(|| format!("cannot write {}", seed.display()))?;
+        Ok(Self { seed, requests: Vec::new(), identities, drawn, every: applications / drawn })
     }
 
     /// Signs `count` assertions and the warm-up's, each for an application drawn in turn, with two threads.
-    pub fn sign(&mut self, authority: &str, count: usize) -> Result<()> {
+    pub fn sign(&mut self, service: &Service, count: usize) -> Result<()> {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
         let now = UnixTime::from_secs(i64::try_from(now.as_secs())?);
-        let audience = format!("{authority}/{TENANT}/oauth2/v2.0/token");
-        let total = count + WARM_UP.max(self.applications);
-        let (identities, applications) = (&self.identities, self.applications);
-        let sign_one = |number: usize| -> Result<String> {
+        let audience = format!("{}/{TENANT}/oauth2/v2.0/token", service.url);
+        let host = &service.address;
+        let total = count + WARM_UP.max(self.drawn);
+        let (identities, drawn, every) = (&self.identities, self.drawn, self.every);
+        let sign_one = |number: usize| -> Result<Vec<u8>> {
             // A prime stride draws applications in an order that no cache can follow.
-            let application = number.wrapping_mul(7_919) % applications;
+            let application = number.wrapping_mul(7_919) % drawn * every;
             let client_id = app_id(application);
             let identity = &identities[application % KEYS];
             let assertion = build(
@@ -96,13 +100,18 @@ impl Workload {
                 AwsLc.signer(&identity.key)?.as_ref(),
             )
             .map_err(|_| anyhow::anyhow!("cannot sign"))?;
-            Ok(format!(
+            let form = format!(
                 "client_id={client_id}&scope={}&client_assertion_type={}&client_assertion={assertion}&grant_type=client_credentials",
                 form_encode("https://graph.microsoft.com/.default"),
                 form_encode(JWT_BEARER)
-            ))
+            );
+            Ok(format!(
+                "POST /{TENANT}/oauth2/v2.0/token HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/x-www-form-urlencoded\r\nAccept: application/json\r\nContent-Length: {}\r\n\r\n{form}",
+                form.len()
+            )
+            .into_bytes())
         };
-        let halves: Vec<Result<Vec<String>>> = std::thread::scope(|scope| {
+        let halves: Vec<Result<Vec<Vec<u8>>>> = std::thread::scope(|scope| {
             let spans = [0..total / 2, total / 2..total];
             let handles: Vec<_> =
                 spans.into_iter().map(|span| scope.spawn(move || span.map(sign_one).collect())).collect();
