@@ -10,6 +10,7 @@ mod docs;
 mod fuzz;
 mod needs;
 mod process;
+mod published;
 mod refusals;
 mod scale;
 mod servers;
@@ -35,6 +36,7 @@ cargo xtask TASK
   refusals                 writes docs/refusals.md from the code (tidy compares it)
   servers                  writes docs/servers.md from the profiles (tidy compares it)
   scale [NAME=VALUE …]     which limit comes first with many nodes: the tables of docs/scale.md
+  published                writes the list of keys and secrets that stand in this repository (tidy compares it)
   fuzz [--seconds N] [--jobs N] [T…]
                            the fuzz targets, each for N seconds (20), N at a time (one for each core)
   bench token [--short]    tokens per CPU-second of the service, its starts and its memory; --tls, --database URL,
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         "refusals" => refusals::run(rest),
         "scale" => scale::run(rest),
         "servers" => servers::run(rest),
+        "published" => published::run(rest),
         "clients" => clients::run(rest),
         "fuzz" => fuzz::run(rest),
         "bench" => bench::run(rest),

@@ -2,7 +2,7 @@
 //!
 //! Called by people and by `ci`. Reads files only; every rule reports all it finds before the verdict.
 
-mod files;
+pub mod files;
 mod manifests;
 mod pages;
 mod security;
@@ -12,7 +12,7 @@ mod words;
 use anyhow::{Result, bail};
 
 use self::files::Tree;
-use crate::{process, refusals, servers};
+use crate::{process, published, refusals, servers};
 
 /// A rule that does not hold somewhere.
 #[derive(Debug, PartialEq)]
@@ -53,6 +53,12 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let servers = servers::text()?;
     if tree.file(servers::PATH).is_none_or(|file| file.text != servers) {
         faults.push(Fault::new(servers::PATH, "is not what the code says; `cargo xtask servers` writes it"));
+    }
+    if tree.file(published::PATH).is_none_or(|file| Some(&file.text) != published::text(&tree).ok().as_ref()) {
+        faults.push(Fault::new(
+            published::PATH,
+            "is not what stands in the repository; `cargo xtask published` writes it",
+        ));
     }
     for fault in &faults {
         println!("{}: {}", fault.place, fault.what);

@@ -207,7 +207,7 @@ impl Config {
         Ok(())
     }
 
-    /// Rules over more than one setting.
+    /// Rules over more than one setting that hold in every mode; `production` has those of that mode.
     fn check_together(&self) -> Result<(), ConfigError> {
         if self.tls.value == Tls::Off && !self.listen.value.is_loopback() && self.behind_proxy.value.is_empty() {
             return Err(ConfigError::Together(format!(
@@ -215,13 +215,6 @@ impl Config {
                  tokens would cross the network in the clear",
                 self.tls.origin, self.listen.value, self.listen.origin
             )));
-        }
-        let behind_proxy = !self.behind_proxy.value.is_empty();
-        if self.mode.value == Mode::Production && behind_proxy && self.public_urls.value.is_empty() {
-            return Err(ConfigError::Together(
-                "mode = 'production' with --behind-proxy needs --public-url: the service must know the name that clients use"
-                    .to_owned(),
-            ));
         }
         let postgres = match &self.database.value {
             Some(Database::Postgres(url)) => Some(url),
@@ -242,13 +235,6 @@ impl Config {
                 "the connection to the database on '{host}' (from {}) may go unencrypted, and mode is production: say \
                  sslmode=verify-full (with sslrootcert=FILE for a CA of your own), verify-ca or require",
                 self.database.origin
-            )));
-        }
-        if self.mode.value == Mode::Production && !self.managed_identities.value.is_empty() {
-            return Err(ConfigError::Together(format!(
-                "managed-identity (from {}) does not go with mode = 'production' (from {}): whoever is on this machine would get \
-                 tokens without any credential",
-                self.managed_identities.origin, self.mode.origin
             )));
         }
         Ok(())
@@ -458,7 +444,6 @@ mod tests {
         assert!(text.contains("tls") && text.contains("loopback"), "{text}");
         assert!(load(&[("listen", "[::1]:0"), ("tls", "off")]).is_ok());
         assert!(load(&[("listen", "0.0.0.0:0"), ("tls", "off"), ("behind-proxy", "10.0.0.0/8")]).is_ok());
-        assert!(load(&[("mode", "production"), ("behind-proxy", "10.0.0.0/8")]).is_err());
     }
 
     #[test]
@@ -481,13 +466,11 @@ mod tests {
     }
 
     #[test]
-    fn managed_identities_are_for_dev_mode() {
+    fn managed_identities_are_app_ids() {
         let id = "8b76b6d9-4732-4558-a4b5-40d5ff2ed6ef";
         let load = |flags: &[(&str, &str)]| Config::load(&sources(flags, &[], ""));
         assert_eq!(load(&[("managed-identity", id)]).unwrap().0.managed_identities.value, [id]);
         let text = load(&[("managed-identity", "payroll")]).unwrap_err().to_string();
         assert!(text.contains("'payroll'") && text.contains("--managed-identity"), "{text}");
-        let text = load(&[("managed-identity", id), ("mode", "production")]).unwrap_err().to_string();
-        assert!(text.contains("managed-identity") && text.contains("production"), "{text}");
     }
 }

@@ -70,6 +70,7 @@ pub struct Directory {
     es256: watch::Sender<bool>,
     /// Whether what is cached may still be relied on.
     pub freshness: Freshness,
+    refusing_published: bool,
     /// Clients that were found in the cache.
     pub cached: Counter,
     /// Clients that were read from the store, or are not there.
@@ -165,9 +166,21 @@ impl Directory {
             resources: Cache::new(SMALL),
             marks: Marks::new(),
             es256: watch::Sender::new(false),
+            refusing_published: false,
             cached: Counter::default(),
             read: Counter::default(),
         }
+    }
+
+    /// The same, in which keys that everybody has admit nobody.
+    pub fn refusing_published(mut self, refusing: bool) -> Self {
+        self.refusing_published = refusing;
+        self
+    }
+
+    /// Whether keys and secrets that everybody has are refused.
+    pub fn refuses_published(&self) -> bool {
+        self.refusing_published
     }
 
     /// Clients in the cache.
@@ -230,7 +243,11 @@ impl Directory {
             self.clients.remove(&key);
             return Ok(None);
         };
-        let value = Arc::new(Client::of(record, tenant, &*self.crypto));
+        let mut client = Client::of(record, tenant, &*self.crypto);
+        if self.refusing_published {
+            client.leave_out_published();
+        }
+        let value = Arc::new(client);
         self.clients.insert(key, Cached { value: Arc::clone(&value), read_at });
         Ok(Some(value))
     }

@@ -69,15 +69,47 @@ pub fn create_private_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Whether only its owner may read a file.
+/// Whether only its owner may read a file; one that is not there is nobody's. A file of root's may be readable by its group
+/// as well, unless root is who runs this: secrets that a supervisor or Kubernetes hands to a service have that form. PostgreSQL
+/// holds its TLS key to the same rule (<https://www.postgresql.org/docs/current/ssl-tcp.html>).
 ///
 /// # Errors
 /// The file's mode, when others may read it.
 #[cfg(unix)]
 pub fn owner_only(path: &Path) -> Result<(), u32> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let mode = fs::metadata(path).map_or(0o600, |m| m.permissions().mode() & 0o7777);
-    if mode & 0o077 == 0 { Ok(()) } else { Err(mode) }
+    use std::os::unix::fs::MetadataExt as _;
+    let Ok(metadata) = fs::metadata(path) else { return Ok(()) };
+    let handed_over = metadata.uid() == 0 && own_user().is_some_and(|user| user != 0);
+    let others = if handed_over { 0o037 } else { 0o077 };
+    let mode = metadata.mode() & 0o7777;
+    if mode & others == 0 { Ok(()) } else { Err(mode) }
+}
+
+/// The user that runs this, where the system tells.
+#[cfg(unix)]
+fn own_user() -> Option<u32> {
+    use std::os::unix::fs::MetadataExt as _;
+    fs::metadata("/proc/self").ok().map(|m| m.uid())
+}
+
+/// Whether only its owner may write into a folder.
+///
+/// # Errors
+/// Its mode, when others may.
+#[cfg(unix)]
+pub fn owner_writes(path: &Path) -> Result<(), u32> {
+    use std::os::unix::fs::MetadataExt as _;
+    let mode = fs::metadata(path).map_or(0o700, |m| m.mode() & 0o7777);
+    if mode & 0o022 == 0 { Ok(()) } else { Err(mode) }
+}
+
+/// Whether only its owner may write into a folder; always, where files have no modes.
+///
+/// # Errors
+/// None.
+#[cfg(not(unix))]
+pub fn owner_writes(_path: &Path) -> Result<(), u32> {
+    Ok(())
 }
 
 /// Whether only its owner may read a file; always, where files have no modes.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Upper ends of the latency buckets, in microseconds.
@@ -30,6 +30,22 @@ impl Counter {
     /// The number.
     pub fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A point in time, in seconds since 1970; 0 is none.
+#[derive(Debug, Default)]
+pub struct Moment(AtomicI64);
+
+impl Moment {
+    /// Sets it.
+    pub fn set(&self, secs: i64) {
+        self.0.store(secs, Ordering::Relaxed);
+    }
+
+    /// The seconds, if it was set.
+    pub fn value(&self) -> Option<i64> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|s| *s != 0)
     }
 }
 
@@ -86,6 +102,8 @@ pub struct Metrics {
     pub sign_ins_dropped: Counter,
     /// Sign-in rows written.
     pub sign_ins_written: Counter,
+    /// When the TLS certificate in force ends.
+    pub tls_not_after: Moment,
 }
 
 impl Metrics {
@@ -132,6 +150,10 @@ impl Metrics {
             ),
         ] {
             write_counter(&mut out, name, help, counter);
+        }
+        if let Some(end) = self.tls_not_after.value() {
+            let (name, help) = ("countersign_tls_not_after_seconds", "When the TLS certificate in force ends.");
+            write_gauge(&mut out, name, help, [(String::new(), end as f64)]);
         }
         out
     }

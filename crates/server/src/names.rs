@@ -18,6 +18,8 @@ pub struct Names {
     entries: Vec<(String, Arc<str>)>,
     authority: Authority,
     proxies: Vec<Network>,
+    /// Whether this listener speaks TLS.
+    https: bool,
 }
 
 impl Names {
@@ -26,8 +28,8 @@ impl Names {
         let scheme = if config.tls.value == Tls::Off { "http" } else { "https" };
         let mut entries: Vec<(String, Arc<str>)> = Vec::new();
         let mut add = |host: String, scheme: &str| {
-            if !entries.iter().any(|(h, _)| *h == host) {
-                let base = format!("{scheme}://{host}").into();
+            let base: Arc<str> = format!("{scheme}://{host}").into();
+            if !entries.iter().any(|(_, b)| *b == base) {
                 entries.push((host, base));
             }
         };
@@ -60,34 +62,23 @@ impl Names {
             add(host.to_ascii_lowercase(), "https");
         }
         let authority = Authority::new(entries.iter().map(|(_, base)| base.to_string()));
-        Self { entries, authority, proxies: config.behind_proxy.value.clone() }
+        Self { entries, authority, proxies: config.behind_proxy.value.clone(), https: scheme == "https" }
     }
 
-    /// The base URL that a request called us by, else the first one. `forwarded` is `X-Forwarded-Host`; it counts only when
-    /// `peer` is a proxy of ours.
-    pub fn base(&self, host: Option<&str>, forwarded: Option<&str>, peer: IpAddr) -> &Arc<str> {
-        let forwarded =
-            forwarded.filter(|_| self.is_proxy(peer)).map(|f| f.split(',').next().unwrap_or_default().trim());
-        forwarded.and_then(|f| self.find(f)).or_else(|| host.and_then(|h| self.find(h))).unwrap_or_else(|| self.first())
-    }
-
-    /// The base URL for a request that calls us by one of our names; `None` for a stranger's.
-    pub fn called(&self, host: Option<&str>, forwarded: Option<&str>, peer: IpAddr) -> Option<&Arc<str>> {
-        match forwarded.filter(|_| self.is_proxy(peer)) {
-            Some(forwarded) => self.find(forwarded.split(',').next().unwrap_or_default().trim()),
-            None => self.find(host?),
-        }
-    }
-
-    fn find(&self, host: &str) -> Option<&Arc<str>> {
-        let (_, base) = self.entries.iter().find(|(h, base)| {
+    /// The base URL for a request that calls us by one of our names; `None` for a stranger's. `https` is how the client came,
+    /// when somebody else than this listener knows it: it decides where a name is ours by both schemes.
+    pub fn called(&self, host: Option<&str>, https: Option<bool>) -> Option<&Arc<str>> {
+        let host = host?;
+        let is = |(h, base): &&(String, Arc<str>)| {
             h.eq_ignore_ascii_case(host)
                 // A port that need not be named may be.
                 || host.rsplit_once(':').is_some_and(|(name, port)| {
                     h.eq_ignore_ascii_case(name) && port == if base.starts_with("https:") { "443" } else { "80" }
                 })
-        })?;
-        Some(base)
+        };
+        let scheme = if https.unwrap_or(self.https) { "https:" } else { "http:" };
+        let same = self.entries.iter().filter(is).find(|(_, base)| base.starts_with(scheme));
+        same.or_else(|| self.entries.iter().find(is)).map(|(_, base)| base)
     }
 
     /// The base URL used when nothing else is known.
@@ -109,22 +100,6 @@ impl Names {
         self.proxies.iter().any(|n| n.contains(peer))
     }
 
-    /// The address of the client, by `X-Forwarded-For` where the peer is a proxy of ours: the last one that is none.
-    pub fn client_address(&self, peer: IpAddr, forwarded_for: Option<&str>) -> IpAddr {
-        if !self.is_proxy(peer) {
-            return peer.to_canonical();
-        }
-        let mut address = peer;
-        for text in forwarded_for.unwrap_or_default().rsplit(',') {
-            let Ok(next) = text.trim().trim_matches(['[', ']']).parse::<IpAddr>() else { break };
-            address = next;
-            if !self.is_proxy(next) {
-                break;
-            }
-        }
-        address.to_canonical()
-    }
-
     /// All names, as the rules compare `aud` with them.
     pub fn authority(&self) -> &Authority {
         &self.authority
@@ -142,17 +117,20 @@ mod tests {
         Names::new(&config, 8443)
     }
 
-    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
+    fn called<'a>(names: &'a Names, host: &str, https: Option<bool>) -> Option<&'a str> {
+        names.called(Some(host), https).map(|base| &**base)
+    }
 
     #[test]
     fn follows_the_host_that_is_ours_and_no_other() {
         let n = names(&[]);
         assert_eq!(&**n.first(), "https://127.0.0.1:8443");
-        assert_eq!(&**n.base(Some("LOCALHOST:8443"), None, PEER), "https://localhost:8443");
-        assert_eq!(&**n.base(Some("[::1]:8443"), None, PEER), "https://[::1]:8443");
-        for stranger in [Some("evil.example"), Some("localhost:1"), Some("localhost"), Some(""), None] {
-            assert_eq!(n.base(stranger, Some("localhost:8443"), PEER), n.first(), "{stranger:?}");
+        assert_eq!(called(&n, "LOCALHOST:8443", None), Some("https://localhost:8443"));
+        assert_eq!(called(&n, "[::1]:8443", Some(false)), Some("https://[::1]:8443"));
+        for stranger in ["evil.example", "localhost:1", "localhost", ""] {
+            assert_eq!(called(&n, stranger, None), None, "{stranger:?}");
         }
+        assert_eq!(n.called(None, None), None);
     }
 
     #[test]
@@ -172,19 +150,23 @@ mod tests {
     fn public_names_stand_first_when_the_listener_has_none() {
         let n = names(&[("listen", "0.0.0.0:8443"), ("public-url", "https://sts.example")]);
         assert_eq!(&**n.first(), "https://sts.example");
-        assert_eq!(&**n.base(Some("sts.example:443"), None, PEER), "https://sts.example");
+        assert_eq!(called(&n, "sts.example:443", None), Some("https://sts.example"));
     }
 
     #[test]
-    fn forwarded_headers_count_from_proxies_only() {
-        let n = names(&[("public-url", "https://sts.example"), ("behind-proxy", "10.0.0.0/8")]);
-        let stranger = "192.0.2.1".parse().unwrap();
-        assert_eq!(&**n.base(Some("x"), Some("sts.example"), PEER), "https://sts.example");
-        assert_eq!(n.base(Some("x"), Some("sts.example"), stranger), n.first());
-        assert_eq!(n.base(Some("x"), Some("evil.example"), PEER), n.first());
-        let ip = |t: &str| t.parse::<IpAddr>().unwrap();
-        assert_eq!(n.client_address(PEER, Some("198.51.100.7, 192.0.2.9, 10.2.2.2")), ip("192.0.2.9"));
-        assert_eq!(n.client_address(stranger, Some("198.51.100.7")), stranger);
-        assert_eq!(n.client_address(PEER, None), PEER);
+    fn a_name_by_both_schemes_is_answered_by_the_one_that_was_used() {
+        let flags = [("public-url", "http://sts.example"), ("tls", "off"), ("behind-proxy", "10.0.0.0/8")];
+        let one = names(&flags);
+        assert_eq!(called(&one, "sts.example", Some(true)), Some("http://sts.example"), "there is no other");
+        let mut sources = Sources::default();
+        for (name, value) in flags {
+            sources.flags.entry(name.to_owned()).or_default().push(value.to_owned());
+        }
+        sources.flags.entry("public-url".to_owned()).or_default().push("https://sts.example".to_owned());
+        let both = Names::new(&Config::load(&sources).unwrap().0, 8080);
+        assert_eq!(called(&both, "sts.example", Some(true)), Some("https://sts.example"));
+        assert_eq!(called(&both, "sts.example", Some(false)), Some("http://sts.example"));
+        assert_eq!(called(&both, "sts.example", None), Some("http://sts.example"), "as the listener speaks");
+        assert_eq!(called(&both, "sts.example:443", Some(false)), Some("https://sts.example"), "that port is HTTPS");
     }
 }

@@ -6,13 +6,11 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use countersign_core::crypto::aws_lc::AwsLc;
 use countersign_core::time::UnixTime;
-use rustls::ServerConfig;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -21,7 +19,7 @@ use tokio::task::JoinHandle;
 use crate::admin::{AdminToken, AdminTokenError};
 use crate::app::App;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Database, Mode, Tls};
+use crate::config::{Config, Database, Mode};
 use crate::directory::Directory;
 use crate::files;
 use crate::http::connections;
@@ -32,12 +30,14 @@ use crate::load::Load;
 use crate::metrics::Metrics;
 use crate::names::Names;
 use crate::nodes::{self, Freshness};
+use crate::production::{self, Weaknesses};
 use crate::secrets::{Secrets, SecretsError};
 use crate::seed::{self, FileError};
 use crate::sessions::Sessions;
+use crate::signals::{Signals, Told};
 use crate::store::model::TenantRecord;
 use crate::store::{self, Change, OpenError, StoreError, Watch};
-use crate::tls::{self, TlsError};
+use crate::tls::{self, TlsError, Wanted, renewal};
 use crate::token::rollover;
 use crate::token::signer::{Signer, SignerError};
 use crate::traces::Traces;
@@ -56,8 +56,6 @@ const EARLIEST: UnixTime = UnixTime::from_secs(1_704_067_200);
 const CLOCK_SLACK: i64 = 86_400;
 /// How long a start waits at most for the directory to be confirmed; requests are answered with 503 until it is.
 const CONFIRMATION: Duration = Duration::from_secs(5);
-/// How often files of certificates are looked at.
-const CERTIFICATE_CHECK: Duration = Duration::from_secs(10);
 
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +98,9 @@ pub enum StartError {
         /// Why it cannot be.
         why: String,
     },
+    /// The set-up is not fit for production.
+    #[error(transparent)]
+    Weak(#[from] Weaknesses),
     /// No tenant, in production.
     #[error("there is no tenant yet, and mode is production: name a seed file with at least one tenant (--seed)")]
     NoTenant,
@@ -170,6 +171,7 @@ pub struct Running {
     pub address: std::net::SocketAddr,
     /// Its insides, for whoever embeds it.
     pub app: Arc<App>,
+    reload: renewal::Reload,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
     stop_journal: watch::Sender<bool>,
@@ -205,18 +207,21 @@ impl Server {
     }
 
     /// Starts a service, says so, and runs it until the process is told to end (SIGTERM, SIGINT). A signal that comes before
-    /// the service is ready ends it as well.
+    /// the service is ready ends it as well. SIGHUP reads certificate files anew.
     ///
     /// # Errors
     /// [`StartError`]
     pub async fn serve(config: Config, ready: impl FnOnce(&ReadyInfo)) -> Result<(), StartError> {
-        let mut end = EndSignals::listen();
+        let mut signals = Signals::listen();
         let running = tokio::select! {
             started = Self::start(config) => started?,
-            () = end.come() => return Ok(()),
+            () = signals.end() => return Ok(()),
         };
         ready(&running.ready);
-        end.come().await;
+        while signals.next().await == Told::Reload {
+            // The log has what went wrong; what served before still does.
+            let _ = running.reload_certificates().await;
+        }
         tracing::info!("ending");
         running.shutdown().await;
         Ok(())
@@ -229,16 +234,23 @@ impl Server {
     pub async fn start_at(config: Config, clock: Arc<dyn Clock>) -> Result<Running, StartError> {
         let listen = config.listen.value.to_string();
         let refused = |cause| StartError::Listen { address: listen.clone(), cause };
-        prepare_folder(&config.data.value)?;
         if let Some(file) = &config.ready_file.value {
             // One that was left speaks of another process.
             let _ = std::fs::remove_file(file);
         }
+        production::check(&config)?;
+        prepare_folder(&config.data.value)?;
         let listener =
             TcpListener::bind((config.listen.value.host.as_str(), config.listen.value.port)).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let Opened { app, journal, traces, others, lock } = Self::open_at(config, clock, address.port()).await?;
-        let tls = tls::prepare(&app.config, &app.names, app.now())?;
+        if app.config.mode.value == Mode::Production {
+            production::check_store(app.store(), &app.secrets).await??;
+        }
+        let tls = tls::prepare(&app.config, &app.names, app.now(), Wanted::ToStart)?;
+        if let Some(tls) = &tls {
+            renewal::note(&app, tls);
+        }
         let tenant = first_tenant(&app).await?;
         let ready = ready_info(&app, tenant, tls.as_ref().and_then(|t| t.ca_file.clone()));
 
@@ -254,9 +266,10 @@ impl Server {
             let _ = tokio::time::timeout(CONFIRMATION, app.directory.freshness.until_it_holds()).await;
         }
         tokio::spawn(rollover::run(Arc::clone(&app), stopping.clone()));
-        tokio::spawn(renew_certificates(Arc::clone(&app), Arc::clone(&certificates), stopping.clone()));
+        let reload = renewal::start(Arc::clone(&app), Arc::clone(&certificates), stopping.clone());
         let serving = tokio::spawn(connections::serve(Arc::clone(&app), listener, certificates, stopping));
-        let running = Running { ready, address, app, stop, serving, stop_journal, journal, traces, _lock: lock };
+        let running =
+            Running { ready, address, app, reload, stop, serving, stop_journal, journal, traces, _lock: lock };
         if let Err(error) = running.write_ready_file() {
             running.shutdown().await;
             return Err(error);
@@ -322,7 +335,9 @@ impl Server {
         let app = Arc::new(App {
             names: Names::new(&config, port),
             profile: config.profile.value,
-            directory: Arc::new(Directory::shared(store, Arc::clone(&crypto) as _, freshness)),
+            directory: Arc::new(
+                Directory::shared(store, Arc::clone(&crypto) as _, freshness).refusing_published(production),
+            ),
             issuers: Issuers::new(Arc::clone(&crypto) as _, config.private_issuers.value),
             load: Load::new(config.limit_per_address.value, config.limit_per_client.value),
             config,
@@ -370,6 +385,15 @@ impl Opened {
 }
 
 impl Running {
+    /// Reads the files of `--tls CERT,KEY` anew at once, or renews the leaf of our own CA where its end is near. Connections
+    /// stay as they are.
+    ///
+    /// # Errors
+    /// [`TlsError`] naming the file; the certificate before stays in force.
+    pub async fn reload_certificates(&self) -> Result<(), TlsError> {
+        self.reload.now().await
+    }
+
     /// Ends the service: no more connections, requests in flight are finished, what is queued is written.
     pub async fn shutdown(self) {
         let _ = self.stop.send(true);
@@ -391,47 +415,6 @@ impl Running {
         let mut text = serde_json::to_string(&self.ready).map_err(|e| failed(std::io::Error::other(e)))?;
         text.push('\n');
         files::write_public(path, text.as_bytes()).map_err(failed)
-    }
-}
-
-/// The signals that end the process in good order. While it lives they do not end it by themselves.
-#[cfg(unix)]
-#[derive(Debug)]
-pub struct EndSignals(Vec<tokio::signal::unix::Signal>);
-
-#[cfg(unix)]
-impl EndSignals {
-    /// Listens from now on.
-    pub fn listen() -> Self {
-        use tokio::signal::unix::{SignalKind, signal};
-        // A handler that cannot be set up leaves the signal's default, which ends the process too.
-        Self([SignalKind::terminate(), SignalKind::interrupt()].into_iter().filter_map(|k| signal(k).ok()).collect())
-    }
-
-    /// Waits for one of them.
-    pub async fn come(&mut self) {
-        std::future::poll_fn(|cx| {
-            if self.0.iter_mut().any(|s| s.poll_recv(cx).is_ready()) { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
-    }
-}
-
-/// The signal that ends the process in good order.
-#[cfg(not(unix))]
-#[derive(Debug)]
-pub struct EndSignals;
-
-#[cfg(not(unix))]
-impl EndSignals {
-    /// Listens from now on.
-    pub fn listen() -> Self {
-        Self
-    }
-
-    /// Waits for it.
-    pub async fn come(&mut self) {
-        let _ = tokio::signal::ctrl_c().await;
     }
 }
 
@@ -505,38 +488,5 @@ fn ready_info(app: &App, tenant: String, ca_file: Option<PathBuf>) -> ReadyInfo 
         admin_token_file: std::fs::canonicalize(token).unwrap_or_else(|_| token.clone()),
         metrics: format!("{url}/metrics"),
         url,
-    }
-}
-
-/// Takes up certificate files that were replaced, and renews our own leaf before it ends. Connections stay as they are.
-async fn renew_certificates(app: Arc<App>, current: Arc<ArcSwapOption<ServerConfig>>, mut stop: watch::Receiver<bool>) {
-    let changed = |config: &Config| match &config.tls.value {
-        Tls::Files { certificate, key } => {
-            let time = |p: &Path| std::fs::metadata(p).and_then(|m| m.modified()).ok();
-            (time(certificate), time(key), 0)
-        }
-        // Once a day is often enough for a leaf that is renewed a month before its end.
-        Tls::Auto => (None, None, app.now().secs().div_euclid(86_400)),
-        Tls::Off => (None, None, 0),
-    };
-    let mut seen = changed(&app.config);
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(CERTIFICATE_CHECK) => {}
-            _ = stop.changed() => return,
-        }
-        let state = changed(&app.config);
-        if state == seen {
-            continue;
-        }
-        match tls::prepare(&app.config, &app.names, app.now()) {
-            Ok(ready) => {
-                current.store(ready.map(|r| r.config));
-                seen = state;
-                tracing::info!("TLS certificate taken up");
-            }
-            // Half-written files are tried again; until then the old certificate serves.
-            Err(error) => tracing::warn!(%error, "the TLS certificate could not be taken up"),
-        }
     }
 }

@@ -1,7 +1,9 @@
 //! HTTPS: the service's own CA, made on the first start, or files that were given.
 //!
-//! Called by `start`. The CA's key never leaves the data folder; the leaf names every name of ours and is renewed when they
-//! change or its end is near.
+//! Called by `start`, and by `renewal` while the service runs. The CA's key never leaves the data folder; the leaf names every
+//! name of ours and is renewed when they change or its end is near.
+
+pub mod renewal;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -66,32 +68,87 @@ pub struct Ready {
     pub config: Arc<ServerConfig>,
     /// The CA's certificate, when it is our own.
     pub ca_file: Option<PathBuf>,
+    /// When the leaf ends; `None` where it was made elsewhere.
+    pub not_after: Option<UnixTime>,
+    /// What is wrong with the leaf, when it can be used all the same.
+    pub warning: Option<String>,
+}
+
+/// What a certificate is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// A start: a certificate that has ended serves until there is a better one.
+    ToStart,
+    /// To take the place of one in force, which one outside its time may not.
+    ToReplace,
 }
 
 /// Prepares TLS; `None` when it is off.
 ///
 /// # Errors
 /// [`TlsError`] naming the file.
-pub fn prepare(config: &Config, names: &Names, now: UnixTime) -> Result<Option<Ready>, TlsError> {
+pub fn prepare(config: &Config, names: &Names, now: UnixTime, wanted: Wanted) -> Result<Option<Ready>, TlsError> {
     if let Some((given, ca_file)) = &config.given_tls {
-        return Ok(Some(Ready { config: Arc::clone(given), ca_file: Some(ca_file.clone()) }));
+        let ca_file = Some(ca_file.clone());
+        return Ok(Some(Ready { config: Arc::clone(given), ca_file, not_after: None, warning: None }));
     }
     match &config.tls.value {
         Tls::Off => Ok(None),
         Tls::Auto => {
             let folder = config.data.value.join(FOLDER);
-            let (chain, key) = own(&folder, &subject_names(names), now)?;
-            Ok(Some(Ready { config: server_config(chain, key, &folder.join(LEAF))?, ca_file: Some(folder.join(CA)) }))
+            let (chain, key, not_after) = own(&folder, &subject_names(names), now)?;
+            let server = server_config(chain, key, &folder.join(LEAF))?;
+            let (ca_file, not_after) = (Some(folder.join(CA)), Some(not_after));
+            Ok(Some(Ready { config: server, ca_file, not_after, warning: None }))
         }
-        Tls::Files { certificate, key } => Ok(Some(Ready { config: from_files(certificate, key)?, ca_file: None })),
+        Tls::Files { certificate, key } => {
+            let (server, leaf) = from_files(certificate, key)?;
+            let outside = outside_its_time(&leaf, now);
+            if let Some(why) = outside.clone().filter(|_| wanted == Wanted::ToReplace) {
+                return Err(TlsError::Content { path: certificate.clone(), why });
+            }
+            let warning = outside.or_else(|| unnamed(&leaf, config));
+            let warning = warning.map(|why| format!("{}: {why}", certificate.display()));
+            Ok(Some(Ready { config: server, ca_file: None, not_after: Some(leaf.not_after()), warning }))
+        }
     }
 }
 
-/// Reads certificate and key files anew, for a reload.
+/// Why a certificate does not serve at this time.
+fn outside_its_time(leaf: &Certificate, now: UnixTime) -> Option<String> {
+    if now > leaf.not_after() {
+        Some(format!("the certificate ended at {}; clients refuse it", leaf.not_after().rfc3339()))
+    } else if now < leaf.not_before() {
+        Some(format!("the certificate begins at {} only; clients refuse it until then", leaf.not_before().rfc3339()))
+    } else {
+        None
+    }
+}
+
+/// Which public name a certificate lacks. Behind a proxy the clients see the proxy's certificate, and this one is its affair.
+fn unnamed(leaf: &Certificate, config: &Config) -> Option<String> {
+    if !config.behind_proxy.value.is_empty() {
+        return None;
+    }
+    let names = leaf.subject_alternative_names();
+    let covers = |host: &str| {
+        let host = host.trim_matches(['[', ']']);
+        let parent = host.split_once('.').map(|(_, parent)| parent);
+        names.iter().any(|n| {
+            n.eq_ignore_ascii_case(host)
+                // RFC 9525 §6.3: a wildcard stands for the leftmost label.
+                || n.strip_prefix("*.").is_some_and(|n| parent.is_some_and(|p| p.eq_ignore_ascii_case(n)))
+        })
+    };
+    let missing = config.public_urls.value.iter().find(|url| url.scheme == "https" && !covers(&url.host))?;
+    Some(format!("the certificate does not name '{}' of --public-url; clients refuse it there", missing.host))
+}
+
+/// Reads certificate and key files, and answers the leaf beside.
 ///
 /// # Errors
 /// [`TlsError`] naming the file.
-pub fn from_files(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
+pub fn from_files(certificate: &Path, key: &Path) -> Result<(Arc<ServerConfig>, Certificate), TlsError> {
     let read = |path: &Path| {
         std::fs::read(path).map_err(|cause| TlsError::File { path: path.to_owned(), doing: "read", cause })
     };
@@ -123,7 +180,8 @@ pub fn from_files(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, T
     let mut chain = vec![CertificateDer::from(leaf.der().to_vec())];
     let others = certificates.certificates().filter(|c| c.der() != leaf.der() && !c.self_signed());
     chain.extend(others.map(|c| CertificateDer::from(c.der().to_vec())));
-    server_config(chain, PrivatePkcs8KeyDer::from(private.pkcs8_der().to_vec()).into(), certificate)
+    let key = PrivatePkcs8KeyDer::from(private.pkcs8_der().to_vec()).into();
+    Ok((server_config(chain, key, certificate)?, leaf.clone()))
 }
 
 fn server_config(
@@ -160,12 +218,12 @@ fn subject_names(names: &Names) -> Vec<String> {
     out
 }
 
-/// The leaf under our own CA, with the CA behind it; both are made when they are missing.
+/// The leaf under our own CA with the CA behind it, its key, and when it ends; leaf and CA are made when they are missing.
 fn own(
     folder: &Path,
     names: &[String],
     now: UnixTime,
-) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>, UnixTime), TlsError> {
     files::create_private_folder(folder).map_err(|cause| TlsError::File {
         path: folder.to_owned(),
         doing: "written",
@@ -187,7 +245,8 @@ fn own(
         CertificateDer::from(leaf.certificate.der().to_vec()),
         CertificateDer::from(ca.certificate.der().to_vec()),
     ];
-    Ok((chain, PrivatePkcs8KeyDer::from(leaf.key.serialize_der()).into()))
+    let not_after = leaf.certificate.not_after();
+    Ok((chain, PrivatePkcs8KeyDer::from(leaf.key.serialize_der()).into(), not_after))
 }
 
 /// A certificate with its key.

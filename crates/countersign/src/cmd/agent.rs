@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use countersign_agent::{Agent, AllowList, Apis, Callers, Listen, Listener, OpenForm};
 use countersign_client::AuthorizationServer;
-use countersign_server::start::EndSignals;
+use countersign_server::signals::Signals;
 use countersign_server::{files, secrets};
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -116,14 +116,14 @@ pub fn run(args: Args, color: Color) -> Result<(), Failure> {
         let _ = std::fs::remove_file(path);
     }
     crate::runtime()?.block_on(async {
-        let mut end = EndSignals::listen();
+        let mut end = Signals::listen();
         let mut listeners = Vec::new();
         for listen in &listens {
             listeners.push(Listener::bind(listen).await.map_err(|e| Failure::new(Exit::Unreadable, e))?);
         }
         let ready = args.ready(&listeners, client_id);
         args.announce(&ready)?;
-        agent.serve(listeners, end.come()).await;
+        agent.serve(listeners, end.end()).await;
         tracing::info!("ended");
         Ok(())
     })

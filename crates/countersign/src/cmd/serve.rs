@@ -195,9 +195,9 @@ pub fn run(args: Args, color: Color) -> Result<(), Failure> {
     announced
 }
 
-/// A start that failed: 3 when a flag is to blame, else 2.
+/// A start that failed: 3 when the set-up is to blame, else 2.
 pub fn failure(error: StartError) -> Failure {
-    Failure::new(Exit::Unreadable, error)
+    Failure::new(if matches!(error, StartError::Weak(_)) { Exit::Usage } else { Exit::Unreadable }, error)
 }
 
 /// The same facts as in the ready file, for people.

@@ -106,7 +106,7 @@ pub static KEYS: &[Key] = &[
     },
     Key {
         name: "behind-proxy",
-        help: "addresses whose X-Forwarded headers count",
+        help: "addresses whose X-Forwarded and Forwarded headers count",
         accepted: "CIDR, for example 10.0.0.0/8 or fd00::/8",
         default: "",
         many: true,

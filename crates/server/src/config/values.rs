@@ -114,6 +114,16 @@ pub struct Network {
 }
 
 impl Network {
+    /// Whether it is a range of IPv4 addresses.
+    pub fn is_ipv4(&self) -> bool {
+        self.address.is_ipv4()
+    }
+
+    /// Length of the prefix.
+    pub fn bits(&self) -> u8 {
+        self.bits
+    }
+
     /// Whether an address lies in it; IPv4 addresses mapped into IPv6 count as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {

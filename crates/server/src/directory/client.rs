@@ -14,6 +14,7 @@ use countersign_core::x509::certificate::Certificate;
 use serde_json::Value;
 
 use super::Tenant;
+use crate::published;
 use crate::store::ClientRecord;
 use crate::store::model::{FederatedCredentialRecord, KeyCredentialRecord};
 
@@ -87,6 +88,18 @@ impl Client {
                 .collect(),
         };
         Self { registration, roles: record.roles, issuer_keys: issuer_keys(&application.federated_credentials, crypto) }
+    }
+
+    /// Leaves out certificates whose private key everybody has.
+    pub fn leave_out_published(&mut self) {
+        let app_id = &self.registration.app_id;
+        self.registration.key_credentials.retain(|k| {
+            let place = k.certificate.as_ref().and_then(|c| published::key(c.public_key()));
+            if let Some(place) = place {
+                tracing::warn!(app_id, key_id = k.key_id, place, "a key that everybody has admits nobody");
+            }
+            place.is_none()
+        });
     }
 
     /// The roles held at a resource, by the object id of its service principal.

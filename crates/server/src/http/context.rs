@@ -10,6 +10,7 @@ use countersign_core::authority::is_guid;
 use http::HeaderMap;
 use uuid::Uuid;
 
+use super::forwarded::Forwarded;
 use crate::app::App;
 use crate::issue::Random;
 use crate::secrets;
@@ -18,15 +19,17 @@ use crate::traces::{Measured, Trace, stage};
 /// What belongs to one request.
 #[derive(Clone, Debug)]
 pub struct Context {
-    /// Base URL, as the client called us when that is one of our names.
+    /// Base URL, as the client called us when that is one of our names, else the first.
     pub base: Arc<str>,
+    /// Whether it called us by one of our names.
+    pub by_our_name: bool,
     /// `trace_id`, `x-ms-request-id`: made here.
     pub trace_id: String,
     /// The caller's `client-request-id` when it is a GUID, else made here.
     pub correlation_id: String,
     /// Whether the caller gave it.
     pub correlated: bool,
-    /// Address of the client.
+    /// Address of the client: the connection's, or what a proxy of ours reports.
     pub address: IpAddr,
     /// Random bytes for whatever the answer needs.
     pub random: Random,
@@ -57,12 +60,16 @@ impl Context {
             },
             str::to_ascii_lowercase,
         );
+        let forwarded = Forwarded::of(headers, peer, &app.names);
+        let named = |name: Option<&str>| app.names.called(name, forwarded.https);
+        let called = named(forwarded.host.as_deref().or(host));
         Self {
-            base: Arc::clone(app.names.base(host, text("x-forwarded-host"), peer)),
+            base: Arc::clone(called.or_else(|| named(host)).unwrap_or_else(|| app.names.first())),
+            by_our_name: called.is_some(),
             trace_id: guid(id),
             correlated: given.is_some(),
             correlation_id,
-            address: app.names.client_address(peer, text("x-forwarded-for")),
+            address: forwarded.address,
             random,
             started: Instant::now(),
             trace: None,

@@ -8,6 +8,7 @@ pub mod cloud;
 pub mod connections;
 pub mod context;
 pub mod error;
+pub mod forwarded;
 pub mod graph;
 pub mod guard;
 pub mod identity;

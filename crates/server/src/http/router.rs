@@ -213,7 +213,7 @@ async fn dispatch(app: &Arc<App>, context: &Context, peer: IpAddr, request: Requ
             Err(BodyError::Broken) => graph::refuse(app, context, StatusCode::BAD_REQUEST),
         },
         Route::Portal => match body::read(&parts.headers, incoming).await {
-            Ok(body) => portal::answer(app, context, &parts, host.ok().flatten(), peer, &body).await,
+            Ok(body) => portal::answer(app, context, &parts, &body).await,
             Err(BodyError::TooLarge) => portal::refuse(StatusCode::PAYLOAD_TOO_LARGE),
             Err(BodyError::TooSlow) => portal::refuse(StatusCode::REQUEST_TIMEOUT),
             Err(BodyError::Broken) => portal::refuse(StatusCode::BAD_REQUEST),

@@ -16,6 +16,8 @@ use super::fault::{Fault, Path, shown};
 use super::fields::{Fields, read_guid};
 use super::tree::{Node, Value};
 use super::{MAX_CREDENTIALS, Origin, Reading};
+use crate::production::everybody;
+use crate::published;
 use crate::store::model::KeyCredentialRecord;
 
 /// `type` of a certificate that authenticates its application.
@@ -92,6 +94,11 @@ pub fn add(
 /// The certificate's key cannot sign client assertions.
 pub fn of_certificate(certificate: &Certificate, reading: &mut Reading<'_>) -> Result<KeyCredentialRecord, String> {
     certificate::check_key(certificate)?;
+    if reading.means.refuses_published()
+        && let Some(place) = published::key(certificate.public_key())
+    {
+        return Err(format!("a key for tests, not taken in production mode: {}", everybody(place)));
+    }
     Ok(KeyCredentialRecord {
         key_id: reading.new_id(),
         kind: TYPE.to_owned(),

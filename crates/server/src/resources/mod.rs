@@ -43,6 +43,10 @@ pub trait Means: Send {
     fn random(&mut self) -> Option<Zeroizing<[u8; 34]>>;
     /// Digest of a secret under the server's key.
     fn digest(&self, secret: &str) -> [u8; 32];
+    /// Whether keys and secrets that everybody has are refused: in production mode.
+    fn refuses_published(&self) -> bool {
+        false
+    }
     /// A file that a seed names, beside the seed.
     ///
     /// # Errors

@@ -15,10 +15,13 @@ use super::fault::{Fault, Path};
 use super::fields::Fields;
 use super::tree::{Node, Value};
 use super::{MAX_CREDENTIALS, Origin, Reading};
+use crate::published;
 use crate::store::model::PasswordCredentialRecord;
 
 /// Longest secret that is digested at all; longer input is refused before any work is spent on it.
 pub const MAX_SECRET: usize = 1024;
+/// Fewest characters of a secret that a file brings in production mode; the service's own have 40.
+const SHORTEST_IN_PRODUCTION: usize = 16;
 /// Lifetime where none was asked for: two years, as Microsoft Graph gives (application-addpassword).
 const DEFAULT_LIFETIME_SECS: i64 = 2 * 365 * 86_400;
 
@@ -136,6 +139,21 @@ fn from_file(
         Some(Value::Text(text)) => Some(text.as_str()),
         Some(_) => return Err(fields.fault("secretText", "not text; put it in quotes")),
     };
+    if let Some(secret) = secret
+        && reading.means.refuses_published()
+    {
+        let place = published::secret(secret);
+        if let Some(place) = place {
+            let message = format!("not taken in production mode: it stands in Countersign's own repository ({place})");
+            return Err(fields.fault("secretText", message));
+        }
+        if secret.chars().count() < SHORTEST_IN_PRODUCTION {
+            let message = format!(
+                "shorter than {SHORTEST_IN_PRODUCTION} characters, which can be guessed; not taken in production mode"
+            );
+            return Err(fields.fault("secretText", message));
+        }
+    }
     let digest = match (secret, fields.text("digest", MAX_NAME)?) {
         (Some(secret), _) => Some(reading.means.digest(secret)),
         (None, Some(text)) => {

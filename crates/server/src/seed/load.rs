@@ -300,7 +300,7 @@ impl<'a> Loader<'a> {
         if self.tenants.contains_key(&id) {
             return Err(fields.fault("tenantId", format!("`{id}` stands twice in this file")).into());
         }
-        let mut means = FileMeans::new(self.secrets, self.path);
+        let mut means = FileMeans::new(self.secrets, self.path, self.directory.refuses_published());
         let mut reading = Reading::new(Origin::File, self.now, &mut means);
         let record = TenantRecord {
             display_name: fields.text("displayName", 256)?.unwrap_or(&id).to_owned(),
@@ -371,7 +371,7 @@ impl<'a> Loader<'a> {
             created: self.now,
             ..Default::default()
         };
-        let mut means = FileMeans::new(self.secrets, self.path);
+        let mut means = FileMeans::new(self.secrets, self.path, self.directory.refuses_published());
         let mut reading = Reading::new(Origin::File, self.now, &mut means);
         let mut record = service_principal::from_file(node, path, &stand_in, &mut reading)?;
         // Assignments to it name the computed id.
@@ -396,7 +396,7 @@ impl<'a> Loader<'a> {
         if let Some(time) = fields.time("deletedDateTime")? {
             return Ok(self.write(Change::MarkDeleted { tenant_id: tenant.id, app_id, time }).await?);
         }
-        let mut means = FileMeans::new(self.secrets, self.path);
+        let mut means = FileMeans::new(self.secrets, self.path, self.directory.refuses_published());
         let mut reading = Reading::new(Origin::File, self.now, &mut means);
         // What will be left alone is read all the same: a file that is wrong is wrong at every start.
         let read = application::from_file(node, path, &tenant, &mut reading)?;

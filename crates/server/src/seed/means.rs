@@ -17,12 +17,13 @@ const LARGEST_FILE: u64 = 1 << 20;
 pub(super) struct FileMeans<'a> {
     secrets: &'a Secrets,
     folder: PathBuf,
+    refuses_published: bool,
 }
 
 impl<'a> FileMeans<'a> {
     /// Means for the file at this path.
-    pub(super) fn new(secrets: &'a Secrets, path: &Path) -> Self {
-        Self { secrets, folder: path.parent().map(Path::to_owned).unwrap_or_default() }
+    pub(super) fn new(secrets: &'a Secrets, path: &Path, refuses_published: bool) -> Self {
+        Self { secrets, folder: path.parent().map(Path::to_owned).unwrap_or_default(), refuses_published }
     }
 }
 
@@ -37,6 +38,10 @@ impl Means for FileMeans<'_> {
 
     fn digest(&self, secret: &str) -> [u8; 32] {
         self.secrets.digest(secret)
+    }
+
+    fn refuses_published(&self) -> bool {
+        self.refuses_published
     }
 
     fn read_file(&self, name: &str) -> Result<Vec<u8>, String> {

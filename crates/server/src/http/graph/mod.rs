@@ -295,7 +295,7 @@ impl Call<'_> {
     }
 
     fn means(&self) -> ServiceMeans<'_> {
-        ServiceMeans { secrets: &self.app.secrets }
+        ServiceMeans { secrets: &self.app.secrets, refuses_published: self.app.directory.refuses_published() }
     }
 
     /// An object as the answer, with its context.
@@ -340,6 +340,7 @@ impl Call<'_> {
 /// What reading a request may use of the service.
 struct ServiceMeans<'a> {
     secrets: &'a Secrets,
+    refuses_published: bool,
 }
 
 impl Means for ServiceMeans<'_> {
@@ -353,6 +354,10 @@ impl Means for ServiceMeans<'_> {
 
     fn digest(&self, secret: &str) -> [u8; 32] {
         self.secrets.digest(secret)
+    }
+
+    fn refuses_published(&self) -> bool {
+        self.refuses_published
     }
 
     fn read_file(&self, _name: &str) -> Result<Vec<u8>, String> {

@@ -21,7 +21,6 @@ mod service;
 mod shell;
 mod sign_in;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use ::bytes::Bytes;
@@ -82,17 +81,9 @@ impl From<Refused> for Trouble {
 type Outcome = Result<Answer, Trouble>;
 
 /// Answers a request to the portal.
-pub(super) async fn answer(
-    app: &Arc<App>,
-    context: &Context,
-    parts: &Parts,
-    host: Option<&str>,
-    peer: IpAddr,
-    body: &Bytes,
-) -> Answer {
-    let forwarded = parts.headers.get("x-forwarded-host").and_then(|v| v.to_str().ok());
+pub(super) async fn answer(app: &Arc<App>, context: &Context, parts: &Parts, body: &Bytes) -> Answer {
     // DNS rebinding: a page of somebody else's name that leads here gets nothing.
-    let Some(base) = app.names.called(host, forwarded, peer) else {
+    if !context.by_our_name {
         return shell::plain(
             StatusCode::MISDIRECTED_REQUEST,
             "Not a name of this service",
@@ -101,7 +92,8 @@ pub(super) async fn answer(
                 app.names.first()
             ),
         );
-    };
+    }
+    let base = &context.base;
     let path = parts.uri.path();
     let Some(path) = path.strip_prefix(ROOT) else {
         return if path == "/portal" { redirect(ROOT) } else { refuse(StatusCode::NOT_FOUND) };

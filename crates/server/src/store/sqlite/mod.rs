@@ -8,6 +8,8 @@ mod keys;
 mod logs;
 mod open;
 mod transaction;
+#[cfg(test)]
+mod upgrade;
 
 use std::sync::Arc;
 

@@ -15,7 +15,7 @@ use crate::files;
 /// "CSGN": marks a file as ours (`PRAGMA application_id`).
 const APPLICATION_ID: i64 = 0x4353_474e;
 const READERS: u32 = 4;
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
+pub(super) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
