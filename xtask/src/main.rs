@@ -9,6 +9,7 @@ mod clients;
 mod docs;
 mod fuzz;
 mod needs;
+mod package;
 mod process;
 mod published;
 mod refusals;
@@ -26,9 +27,9 @@ const USAGE: &str = "\
 cargo xtask TASK
 
   test [--only STEP,…]     everything: Rust tests, real SDKs, hostile requests, kill -9, cases, short benchmarks,
-                           the doctor in WebAssembly, every fuzz target for 20 s
+                           the doctor in WebAssembly, packages installed and run, every fuzz target for 20 s
                            (steps: rust, build, http, sdk, snippets, run, clients, credentials, portal, watch, kill,
-                           cases, bench, soak, wasm, fuzz)
+                           cases, bench, soak, wasm, package, fuzz)
   ci                       format, clippy, cargo deny, documentation, tidy, then test
   tidy                     rules of this repository that no compiler checks
   clients [--bless]        docs/clients.md against what the matrix of clients reported; --bless writes it
@@ -47,6 +48,7 @@ cargo xtask TASK
   bench doctor [--short]   how long a diagnosis takes, in process and as a command
   bench client [--short]   a cached token, and an assertion beside its RSA operation
   soak [--seconds N]       200 tasks for 600 s: restarts, rotations, failing answers
+  package [static|deb]     a static program and a Debian package, in target/package
   wasm [--test]            the doctor for browsers: module and page; --test compares it with the native program (Node)
 ";
 
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         "bench" => bench::run(rest),
         "soak" => soak::run(rest),
         "wasm" => wasm::run(rest),
+        "package" => package::run(rest),
         "--help" | "-h" | "help" => {
             print!("{USAGE}");
             Ok(())

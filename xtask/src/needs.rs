@@ -305,6 +305,59 @@ pub fn credentials() -> Result<(PathBuf, PathBuf)> {
     Ok((module, npm_install("oidc-provider", "e2e/credentials")?))
 }
 
+/// What the packages' suite needs.
+pub struct Packaging {
+    /// A Debian system in a folder, to install into a copy of it.
+    pub debian_root: PathBuf,
+    /// Folder of the programs that judge the image's recipe and the manifests.
+    pub programs: PathBuf,
+}
+
+/// Makes a Debian system and installs the judges; both stay in the cache.
+pub fn packaging() -> Result<Packaging> {
+    if !is_root() {
+        bail!("installing packages and running without a system need root (chroot)");
+    }
+    debian_packages(&absent(&[
+        ("systemd-analyze", "systemd"),
+        ("debootstrap", "debootstrap"),
+        ("setpriv", "util-linux"),
+        ("man", "man-db"),
+    ]))?;
+    let judges = environment("packaging", "e2e/package/requirements.txt")?;
+    let programs = judges.parent().context("a Python in a folder")?.to_owned();
+    let suite = debian_suite()?;
+    let site = process::output("apt-get", &["indextargets", "--format", "$(SITE) $(RELEASE)", "Created-By: Packages"])
+        .and_then(|text| {
+            let rows = text.lines().filter_map(|line| line.split_once(' ').map(|(s, r)| (s.to_owned(), r.to_owned())));
+            rows.into_iter().find(|(_, release)| *release == suite).map(|(site, _)| site)
+        })
+        .with_context(|| format!("apt knows no archive of `{suite}`: run `apt-get update` first"))?;
+    let made = cache::entry("debian-root", &[], &suite, |folder| {
+        process::heading(&format!("a Debian system ({suite}) in {}", folder.display()));
+        process::run(
+            Command::new("debootstrap").args(["--variant=minbase", &suite]).arg(folder.join("root")).arg(&site),
+        )
+    })?;
+    Ok(Packaging { debian_root: made.join("root"), programs })
+}
+
+/// The name of this machine's Debian release.
+fn debian_suite() -> Result<String> {
+    let text = fs::read_to_string("/etc/os-release").context("cannot read /etc/os-release")?;
+    let name = text.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
+    Ok(name.context("/etc/os-release names no release")?.trim_matches('"').to_owned())
+}
+
+/// Packages of the programs that are not on the path.
+pub fn absent<'a>(programs: &[(&str, &'a str)]) -> Vec<&'a str> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // Tools of administrators are not on everybody's path.
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from)).collect();
+    let missing = |program: &str| !folders.iter().any(|folder| folder.join(program).is_file());
+    programs.iter().filter(|(program, _)| missing(program)).map(|(_, package)| *package).collect()
+}
+
 /// The folder that holds what drives the browser.
 pub fn portal_modules() -> Result<PathBuf> {
     npm_install("portal-modules", "e2e/portal")

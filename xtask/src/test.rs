@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 
 use crate::needs::{self, Tools};
 use crate::tally::{Count, Runner, Tally};
-use crate::{clients, process};
+use crate::{clients, package, process};
 
 /// Steps in order. A step may be asked for by name; `build` comes before all that run the binary.
 const STEPS: &[&str] = &[
@@ -31,6 +31,7 @@ const STEPS: &[&str] = &[
     "bench",
     "soak",
     "wasm",
+    "package",
     "fuzz",
 ];
 
@@ -114,6 +115,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
                 }
             }
             "wasm" => suite(&mut tally, "the doctor in WebAssembly", Runner::Node, &mut itself(&["wasm", "--test"])?),
+            "package" => packages(&mut tally, &tools),
             _ => suite(&mut tally, "fuzz targets", Runner::Status, &mut itself(&["fuzz", "--seconds", "20"])?),
         }
     }
@@ -175,6 +177,26 @@ fn clients(tally: &mut Tally, tools: &Tools) {
     suite(tally, "real clients", Runner::Pytest, &mut command);
     if let Err(error) = clients::run(&[]) {
         tally.fault("docs/clients.md", &format!("{error:#}"));
+    }
+}
+
+/// What is handed to others, installed and run as they would: the static program in an empty root, the Debian package in a system
+/// of its own, the units and manifests before their judges.
+fn packages(tally: &mut Tally, tools: &Tools) {
+    let name = "packages, installed and run";
+    let made = || -> Result<Command> {
+        let judges = needs::packaging()?;
+        let mut command = pytest(tools, &["package"]);
+        command
+            .env("E2E_STATIC_PROGRAM", package::static_program()?)
+            .env("E2E_DEBIAN_PACKAGE", package::debian_package()?)
+            .env("E2E_DEBIAN_ROOT", &judges.debian_root)
+            .env("E2E_JUDGES", &judges.programs);
+        Ok(command)
+    };
+    match made() {
+        Ok(mut command) => suite(tally, name, Runner::Pytest, &mut command),
+        Err(error) => tally.fault(name, &format!("{error:#}")),
     }
 }
 

@@ -31,6 +31,7 @@ pub mod signals;
 pub mod start;
 pub mod state;
 pub mod store;
+mod supervisor;
 pub mod tls;
 pub mod token;
 pub mod traces;

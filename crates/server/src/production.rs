@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::admin::ADMIN_TOKEN_FILE;
 use crate::config::{Config, Database, Mode, Origin, Tls};
-use crate::secrets::{Secrets, SecretsError};
+use crate::secrets::{MasterKey, Secrets, SecretsError};
 use crate::store::{Filter, Page, Store, StoreError};
 use crate::{files, published};
 
@@ -141,7 +141,17 @@ fn settings(config: &Config, weak: &mut Vec<String>) {
             config.managed_identities.origin
         ));
     }
-    match config.master_key.value.read(&config.data.value) {
+    let key = match &config.master_key.value {
+        // The token is asked once, by whoever uses the key; what guards it is its PIN.
+        MasterKey::Token { pin_file, .. } => {
+            if let Some(file) = pin_file {
+                private(file, "the PIN of the master key's token", weak);
+            }
+            Ok(None)
+        }
+        key => key.read(&config.data.value),
+    };
+    match key {
         Ok(Some(key)) if !looks_random(&*key, FEWEST_DIFFERENT.0) => weak.push(format!(
             "the master key in {} follows a pattern and can be guessed; make one by chance (openssl rand -hex 32)",
             config.master_key.value.place(&config.data.value).display()

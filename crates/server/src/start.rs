@@ -37,6 +37,7 @@ use crate::sessions::Sessions;
 use crate::signals::{Signals, Told};
 use crate::store::model::TenantRecord;
 use crate::store::{self, Change, OpenError, StoreError, Watch};
+use crate::supervisor;
 use crate::tls::{self, TlsError, Wanted, renewal};
 use crate::token::rollover;
 use crate::token::signer::{Signer, SignerError};
@@ -218,11 +219,13 @@ impl Server {
             () = signals.end() => return Ok(()),
         };
         ready(&running.ready);
+        supervisor::tell(supervisor::State::Ready);
         while signals.next().await == Told::Reload {
             // The log has what went wrong; what served before still does.
             let _ = running.reload_certificates().await;
         }
         tracing::info!("ending");
+        supervisor::tell(supervisor::State::Stopping);
         running.shutdown().await;
         Ok(())
     }
