@@ -1,6 +1,7 @@
 //! `serve`: the token service, until it is told to end.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 
 use countersign_server::config::{Config, ConfigError, Sources};
 use countersign_server::start::{ReadyInfo, Server, StartError};
@@ -182,7 +183,8 @@ pub fn run(args: Args, color: Color) -> Result<(), Failure> {
                 .map_err(|e| Failure::new(Exit::Unreadable, e))
                 .and_then(|line| output::data(&format!("{line}\n"))),
             Format::Human => {
-                eprint!("{}", banner(ready, profile.name));
+                // A terminal that was closed meanwhile is no reason to end in disorder.
+                let _ = std::io::stderr().write_all(banner(ready, profile.name).as_bytes());
                 Ok(())
             }
         };
