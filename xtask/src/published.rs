@@ -162,7 +162,7 @@ mod tests {
             .try_into()
             .unwrap();
         let quoted = format!("key = \"{}\"", String::from_utf8(file).unwrap().replace('\n', "\\n"));
-        assert_eq!(keys("x.rs", quoted.as_bytes()), [spki.clone()]);
+        assert_eq!(keys("x.rs", quoted.as_bytes()), std::slice::from_ref(&spki));
         assert!(
             keys("x.pfx", &read("crates/countersign/tests/cmd/files/payroll.pfx")).contains(&spki),
             "a password is missing"
