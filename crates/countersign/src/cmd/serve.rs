@@ -23,7 +23,7 @@ pub struct Settings {
     /// Folder for everything the service keeps [default: countersign-data]
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
-    /// sqlite:PATH or postgres://USER@HOST[:PORT][,HOST…]/DATABASE [default: SQLite inside the data folder]
+    /// sqlite:PATH or postgres://USER@HOST:PORT/DATABASE, more hosts by commas [default: SQLite inside the data folder]
     #[arg(long, value_name = "URL")]
     database: Option<String>,
     /// Way to PostgreSQL for notifications, where --database leads through a pooler [default: the same]
