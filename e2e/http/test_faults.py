@@ -1,13 +1,16 @@
-"""What operators fear: thousands of idle connections, and the end of the process under load.
+"""What operators fear: thousands of idle connections, the end of the process under load, a disk that is really full.
 
 Each starts a service of its own. Other limits of the machine stand in `test_limits`, slow senders in `test_frames`.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import resource
 import socket
 import ssl
+import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +20,7 @@ import pytest
 
 from harness import jws, wire
 from harness.answers import granted
+from harness.graph import Graph
 from harness.story import DAEMON, TENANT
 
 IDLE = 5_000
@@ -148,3 +152,60 @@ def test_sigterm_under_load_finishes_every_request_that_was_accepted(own_service
     assert sum(taken and late for taken, _, late in outcomes) >= 8, "none was under way at the end"
     assert sum(taken and not late for taken, _, late in outcomes) >= 8, "that was no load"
     assert not [said for taken, said, late in outcomes if not taken and not late], "refused before the end"
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """The data folder on a file system of its own, as root alone can make one."""
+    if os.geteuid() != 0:
+        pytest.skip("a file system can be mounted by root only")
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m,mode=0700", "none", folder], capture_output=True, text=True)
+    if mounted.returncode != 0:
+        pytest.skip(f"nothing may be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def fill(path) -> None:
+    with open(path, "wb", buffering=0) as file:
+        block = 64 * 1024
+        while block:
+            try:
+                file.write(bytes(block))
+            except OSError as error:
+                assert error.errno == errno.ENOSPC
+                block //= 2
+
+
+def test_on_a_full_disk_changes_are_refused_tokens_go_on_and_it_heals(small_disk, own_service, cast):
+    own_service.start()
+    graph = Graph(own_service)
+    assert graph.call("POST", "/applications", json={"displayName": "before"}).status_code == 201
+    granted(own_service, own_service.token(assertion_form(own_service, cast)), DAEMON, TENANT)
+    refused = 0
+    for attempt in range(200):
+        fill(small_disk / f"filler-{attempt}")
+        answer = graph.call("POST", "/applications", json={"displayName": f"without room {attempt}"})
+        if answer.status_code != 201:
+            # What was taken before went into room that the store already had.
+            assert 500 <= answer.status_code < 600 and answer.json()["error"]["code"], answer.text
+            refused += 1
+            granted(own_service, own_service.token(assertion_form(own_service, cast)), DAEMON, TENANT)
+        if refused == 3:
+            break
+    assert refused == 3, "the disk was never full"
+    for filler in small_disk.glob("filler-*"):
+        filler.unlink()
+    end = time.monotonic() + 60
+    while (answer := graph.call("POST", "/applications", json={"displayName": "after"})).status_code != 201:
+        assert time.monotonic() < end, answer.text
+        time.sleep(0.2)
+    own_service.kill()
+    own_service.start()
+    answer = Graph(own_service).call("GET", "/applications?$filter=displayName eq 'after'")
+    assert [each["displayName"] for each in answer.json()["value"]] == ["after"]
+    granted(own_service, own_service.token(assertion_form(own_service, cast)), DAEMON, TENANT)
+    assert own_service.stop() == 0
+    assert "panicked" not in own_service.log_text()

@@ -16,6 +16,10 @@ use countersign_core::thumbprint::{Hash, digest};
 
 use crate::{needs, process, test};
 
+/// The second keeps random numbers a system call: in a static program the library's function is not found, and the fallback is
+/// a device, which an empty root has not.
+const STATIC_GLIBC: &str = "-C target-feature=+crt-static --cfg getrandom_backend=\"linux_getrandom\"";
+
 /// Builds what the arguments name, all without arguments.
 ///
 /// # Errors
@@ -83,7 +87,7 @@ pub fn static_program() -> Result<PathBuf> {
     } else {
         let glibc = format!("{architecture}-unknown-linux-gnu");
         eprintln!("note: no target {musl} is to be had; linking glibc statically instead");
-        command.arg(&glibc).env("RUSTFLAGS", "-C target-feature=+crt-static");
+        command.arg(&glibc).env("RUSTFLAGS", STATIC_GLIBC);
         glibc
     };
     process::heading(&format!("static program for {triple}"));
