@@ -34,7 +34,7 @@ def test_it_asks_for_no_loader():
 
 def test_a_token_is_issued_and_got_in_an_empty_root(empty_root):
     data = empty_root / "data"
-    in_root(empty_root, "cert", "new", "/data/payroll")
+    in_root(empty_root, "cert", "new", "payroll", "--out", "/data/payroll")
     (data / "seed.yaml").write_text(
         f"tenants:\n  - tenantId: {TENANT}\n    displayName: Contoso\n    applications:\n"
         f"      - appId: {APP}\n        displayName: Payroll\n        certificateFiles: [/data/payroll.cert.pem]\n"
@@ -63,7 +63,7 @@ def test_a_token_is_issued_and_got_in_an_empty_root(empty_root):
             "--scope", "https://graph.microsoft.com/.default", "--format", "json",
         )
         answer = json.loads(token.stdout)
-        assert len(answer["access_token"].split(".")) == 3, sorted(answer)
+        assert len(answer["accessToken"].split(".")) == 3, sorted(answer)
         # Everything that was written belongs to that user, and nothing was written elsewhere.
         assert sorted(os.listdir(empty_root)) == ["countersign", "data"]
     finally:

