@@ -125,16 +125,10 @@ async fn soak(program: PathBuf, whole: Duration) -> Vec<String> {
         tokio::time::sleep(at.saturating_sub(began.elapsed())).await;
         let what = match step {
             Step::Rotate(number) => {
-                // One that was tried before it was known is tried last for a minute: only a long run can wait for its turn. In a
-                // short one the service knows each before the folder has it, as `rotate` does it.
-                if whole < Duration::from_secs(300) {
-                    world.register(number);
-                    world.rotate(number);
-                } else {
-                    world.rotate(number);
-                    tokio::time::sleep(SPELL).await;
-                    world.register(number);
-                }
+                world.rotate(number);
+                // Known only after the client has tried it.
+                tokio::time::sleep(SPELL).await;
+                world.register(number);
                 continue;
             }
             Step::Restart => {

@@ -77,7 +77,7 @@ impl World {
         std::fs::rename(mounted.join("..data_tmp"), mounted.join("..data")).unwrap();
         if number > 0 {
             std::fs::remove_dir_all(mounted.join(format!("..2026_{}", number - 1))).unwrap();
-            println!("the folder has certificate {number}");
+            println!("the folder has certificate {number}; the service does not know it yet");
         }
     }
 
