@@ -85,7 +85,11 @@ pub async fn run(app: Arc<App>, mut watch: Box<dyn Watch>, mut known: u64, mut s
         let began = Instant::now();
         let asked = async {
             let news = watch.news(known).await?;
-            take_in(&app, &news).await?;
+            if let Err(error) = take_in(&app, &news).await {
+                // What was told once may not be told again. Below a version beyond all others everything is told.
+                known = u64::MAX;
+                return Err(Missed::from(error));
+            }
             Ok::<u64, Missed>(news.version)
         };
         let asked = tokio::select! {

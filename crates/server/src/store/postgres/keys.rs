@@ -4,7 +4,6 @@ use countersign_core::time::UnixTime;
 use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgRow};
 
-use super::pool::in_time;
 use super::{PostgresStore, failed};
 use crate::store::model::SigningKeyRecord;
 use crate::store::{Change, Directory as _, Keys, Pending, StoreError};
@@ -97,7 +96,7 @@ pub(super) async fn put(to: &mut PgConnection, key: &SigningKeyRecord) -> Result
     .bind(key.created.micros())
     .bind(key.signs_from.micros())
     .bind(key.published_until.map(UnixTime::micros));
-    in_time(ask.execute(to)).await.map(drop).map_err(failed)
+    ask.execute(to).await.map(drop).map_err(failed)
 }
 
 fn key(row: &PgRow) -> Result<SigningKeyRecord, sqlx::Error> {

@@ -44,6 +44,8 @@ pub(super) struct Pool {
     closed: AtomicBool,
     /// When no host could be reached, and why.
     away: Mutex<Option<(Instant, String)>>,
+    /// Connections that were made: an attempt that began before the last of them says nothing of the time after it.
+    made: AtomicU64,
 }
 
 struct Kept {
@@ -73,6 +75,7 @@ impl Pool {
             leader: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             away: Mutex::new(None),
+            made: AtomicU64::new(0),
         })
     }
 
@@ -97,6 +100,7 @@ impl Pool {
         }
         let hosts = self.url.hosts();
         let leader = self.leader.load(Ordering::Relaxed);
+        let made = self.made.load(Ordering::Relaxed);
         let mut faults = Vec::new();
         for n in std::iter::once(leader).chain((0..hosts.len()).filter(|n| *n != leader)) {
             let Some(host) = hosts.get(n) else { continue };
@@ -107,7 +111,9 @@ impl Pool {
                         self.renew();
                         tracing::info!(host = place(host), "another host of the database is in use");
                     }
-                    *self.away.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                    let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
+                    self.made.fetch_add(1, Ordering::Relaxed);
+                    *away = None;
                     return Ok(connection);
                 }
                 Ok(Ok(None)) => "it is read-only".to_owned(),
@@ -117,7 +123,11 @@ impl Pool {
             faults.push(format!("{}: {fault}", place(host)));
         }
         let why = faults.join("; ");
-        *self.away.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), why.clone()));
+        let mut noted = self.away.lock().unwrap_or_else(PoisonError::into_inner);
+        // Else one late failure would hold up everybody just after the database came back.
+        if self.made.load(Ordering::Relaxed) == made {
+            *noted = Some((Instant::now(), why.clone()));
+        }
         Err(away(why))
     }
 
@@ -264,7 +274,7 @@ fn place(host: &PgConnectOptions) -> String {
     }
 }
 
-fn away(why: String) -> sqlx::Error {
+pub(super) fn away(why: String) -> sqlx::Error {
     sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::NotConnected, why))
 }
 

@@ -12,7 +12,7 @@ use sqlx::{Connection as _, Executor as _, Row as _};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::pool::{Pool, in_time, said, within};
+use super::pool::{Pool, away, in_time, said, within};
 use super::{failed, record, signed};
 use crate::store::{News, Pending, Touched, Watch};
 
@@ -82,11 +82,15 @@ impl PostgresWatch {
             Some(connection) => (connection, false),
             None => (self.pool.connect().await?, true),
         };
-        let version: i64 =
-            within(ANSWER, sqlx::query("SELECT version FROM directory WHERE one = 1").fetch_one(&mut connection))
-                .await?
-                .try_get(0)?;
-        let version = version.unsigned_abs();
+        let ask = sqlx::query(
+            "SELECT version, current_setting('transaction_read_only') AS read_only FROM directory WHERE one = 1",
+        );
+        let row = within(ANSWER, ask.fetch_one(&mut connection)).await?;
+        // A host that became a standby goes on answering, and learns of nothing that the new primary is told.
+        if row.try_get::<&str, _>("read_only")? == "on" {
+            return Err(away("the host has become read-only".to_owned()));
+        }
+        let version = row.try_get::<i64, _>("version")?.unsigned_abs();
         let news = match version {
             // Another host may have come into office that never saw what this node knows, at the same number.
             _ if fresh => News { version, touched: everything() },
@@ -120,9 +124,13 @@ impl PostgresWatch {
 impl Watch for PostgresWatch {
     fn news(&mut self, since: u64) -> Pending<'_, News> {
         Box::pin(async move {
+            let was_connected = self.connection.is_some();
             let asked = self.ask(since).await;
             asked.map_err(|error| {
-                self.pool.judge(&error);
+                // A connection that could not be made says nothing of those that there are.
+                if was_connected {
+                    self.pool.judge(&error);
+                }
                 failed(error)
             })
         })
