@@ -62,7 +62,7 @@ def test_a_token_request_and_its_stages(traced, cast, receiver):
     assert before - 1e9 < span.start_time_unix_nano <= span.end_time_unix_nano < time.time_ns() + 1e9
     assert said["http.request.method"] == "POST" and said["http.response.status_code"] == 200
     assert said["http.route"] == "/{tenant}/oauth2/v2.0/token" and said["url.scheme"] == "https"
-    assert said["server.address"] == service.host and said["network.protocol.version"] == "1.1"
+    assert (said["server.address"], said["server.port"]) == service.address and said["network.protocol.version"] == "1.1"
     assert said["countersign.tenant_id"] == story.TENANT and said["countersign.app_id"] == story.DAEMON
     assert said["countersign.aadsts"] == 0 and said["countersign.credential.type"] == "certificate"
     assert span.status.code == 0

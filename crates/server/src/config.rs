@@ -207,7 +207,8 @@ impl Config {
         Ok(())
     }
 
-    /// Rules over more than one setting that hold in every mode; `production` has those of that mode.
+    /// Rules over more than one setting; those of production alone stand in `production`, but for the way to the database, which
+    /// `state` uses as well.
     fn check_together(&self) -> Result<(), ConfigError> {
         if self.tls.value == Tls::Off && !self.listen.value.is_loopback() && self.behind_proxy.value.is_empty() {
             return Err(ConfigError::Together(format!(
@@ -226,15 +227,16 @@ impl Config {
                 self.database_listen.origin
             )));
         }
-        let unprotected =
-            [postgres, self.database_listen.value.as_ref()].into_iter().flatten().find_map(|u| u.unprotected_host());
+        let ways =
+            [(postgres, &self.database.origin), (self.database_listen.value.as_ref(), &self.database_listen.origin)];
+        let unprotected = ways.into_iter().find_map(|(url, origin)| Some((url?.unprotected_host()?, origin)));
         if self.mode.value == Mode::Production
-            && let Some(host) = unprotected
+            && let Some((host, origin)) = unprotected
         {
             return Err(ConfigError::Together(format!(
                 "the connection to the database on '{host}' (from {}) may go unencrypted, and mode is production: say \
                  sslmode=verify-full (with sslrootcert=FILE for a CA of your own), verify-ca or require",
-                self.database.origin
+                origin
             )));
         }
         Ok(())

@@ -250,6 +250,8 @@ impl Server {
         if app.config.mode.value == Mode::Production {
             production::check_store(app.store(), &app.secrets).await??;
         }
+        // Before the files are read: one that changes meanwhile is read again.
+        let seen = renewal::Stamp::of(&app.config, app.now().secs());
         let tls = tls::prepare(&app.config, &app.names, app.now(), Wanted::ToStart)?;
         if let Some(tls) = &tls {
             renewal::note(&app, tls);
@@ -269,7 +271,7 @@ impl Server {
             let _ = tokio::time::timeout(CONFIRMATION, app.directory.freshness.until_it_holds()).await;
         }
         tokio::spawn(rollover::run(Arc::clone(&app), stopping.clone()));
-        let reload = renewal::start(Arc::clone(&app), Arc::clone(&certificates), stopping.clone());
+        let reload = renewal::start(Arc::clone(&app), Arc::clone(&certificates), seen, stopping.clone());
         let serving = tokio::spawn(connections::serve(Arc::clone(&app), listener, certificates, stopping));
         let running =
             Running { ready, address, app, reload, stop, serving, stop_journal, journal, traces, _lock: lock };

@@ -199,7 +199,8 @@ pub fn run(args: Args, color: Color) -> Result<(), Failure> {
 
 /// A start that failed: 3 when the set-up is to blame, else 2.
 pub fn failure(error: StartError) -> Failure {
-    Failure::new(if matches!(error, StartError::Weak(_)) { Exit::Usage } else { Exit::Unreadable }, error)
+    let set_up = matches!(error, StartError::Weak(_) | StartError::NoTenant);
+    Failure::new(if set_up { Exit::Usage } else { Exit::Unreadable }, error)
 }
 
 /// The same facts as in the ready file, for people.

@@ -46,15 +46,17 @@ impl Forwarded {
             (Some(address), _) | (None, Some(address)) => address,
             (None, None) => out.address,
         };
+        // A proxy that writes X-Forwarded-For lets a client's own `Forwarded` through: that names nothing.
+        let naming: &[Element] = if x_for.is_some() { &[] } else { &elements };
         // The first is what the client used; each further proxy adds its own behind.
         let first = |list: &str| list.split(',').next().unwrap_or_default().trim().to_owned();
         out.host = match x_host.as_deref().map(first) {
             Some(host) => Some(host),
-            None => elements.iter().find_map(|e| e.host.clone()),
+            None => naming.iter().find_map(|e| e.host.clone()),
         };
         let proto = match x_proto.as_deref().map(first) {
             Some(proto) => Some(proto),
-            None => elements.iter().find_map(|e| e.proto.clone()),
+            None => naming.iter().find_map(|e| e.proto.clone()),
         };
         out.https = proto.and_then(|p| match p.to_ascii_lowercase().as_str() {
             "https" | "wss" => Some(true),
@@ -251,6 +253,15 @@ mod tests {
         }
         let said = read(PROXY, &[("forwarded", "for=192.0.2.9;host=\"sts.example:8443\";proto=HTTPS, host=inner")]);
         assert_eq!((said.host.as_deref(), said.https), (Some("sts.example:8443"), Some(true)));
+    }
+
+    #[test]
+    fn a_clients_own_forwarded_names_nothing_behind_a_proxy_that_writes_the_other_kind() {
+        let own = ("forwarded", "for=192.0.2.9;host=evil.example;proto=http");
+        let said = read(PROXY, &[("x-forwarded-for", "192.0.2.9"), own]);
+        assert_eq!((said.host, said.https), (None, None));
+        let said = read(PROXY, &[("x-forwarded-for", "192.0.2.9"), ("x-forwarded-proto", "https"), own]);
+        assert_eq!((said.host, said.https), (None, Some(true)));
     }
 
     #[test]

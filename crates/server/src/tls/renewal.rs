@@ -41,10 +41,15 @@ impl Reload {
     }
 }
 
-/// Starts looking, until `stop` says so.
-pub fn start(app: Arc<App>, in_force: Arc<ArcSwapOption<ServerConfig>>, mut stop: watch::Receiver<bool>) -> Reload {
+/// Starts looking, until `stop` says so. `seen` is what the files were before they were first read.
+pub(crate) fn start(
+    app: Arc<App>,
+    in_force: Arc<ArcSwapOption<ServerConfig>>,
+    seen: Stamp,
+    mut stop: watch::Receiver<bool>,
+) -> Reload {
     let (sender, mut asked) = mpsc::channel::<oneshot::Sender<_>>(4);
-    let mut renewal = Renewal { seen: Stamp::of(&app.config, app.now().secs()), app, in_force, failing: None };
+    let mut renewal = Renewal { seen, app, in_force, failing: None };
     tokio::spawn(async move {
         loop {
             tokio::select! {
@@ -122,14 +127,15 @@ impl Renewal {
 
 /// What shows that there is something to read.
 #[derive(PartialEq, Eq)]
-enum Stamp {
+pub(crate) enum Stamp {
     Nothing,
     Day(i64),
     Files([Option<FileStamp>; 2]),
 }
 
 impl Stamp {
-    fn of(config: &Config, now: i64) -> Self {
+    /// Of the certificate that the settings name.
+    pub(crate) fn of(config: &Config, now: i64) -> Self {
         match &config.tls.value {
             _ if config.given_tls.is_some() => Self::Nothing,
             Tls::Off => Self::Nothing,
@@ -142,7 +148,7 @@ impl Stamp {
 /// What changes when a file is written, replaced, or reached through another link (as Kubernetes replaces what it mounts). The
 /// time of modification alone would not do: copies often keep it.
 #[derive(PartialEq, Eq)]
-struct FileStamp([i64; 6]);
+pub(crate) struct FileStamp([i64; 6]);
 
 impl FileStamp {
     #[cfg(unix)]

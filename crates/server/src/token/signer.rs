@@ -23,6 +23,8 @@ use crate::store::{Store, StoreError};
 
 /// Life of the self-signed certificate around a signing key. Nobody judges it; resource servers take the key by `kid`.
 const CERTIFICATE_DAYS: i64 = 5 * 365;
+/// Clocks of nodes differ by less, in seconds.
+const CLOCKS_DIFFER: i64 = 300;
 
 /// Why there is no signing key.
 #[derive(Debug, thiserror::Error)]
@@ -177,8 +179,9 @@ impl Signer {
     fn latest(&self, alg: Alg, now: UnixTime) -> Option<Arc<SigningKey>> {
         let keys = self.keys.load();
         let signs = |k: &&Arc<SigningKey>| k.alg == alg && k.is_published(now) && k.signs_from <= now;
-        // Made after now: the clock was set back, and the key was published long ago.
-        let set_back = || keys.iter().find(|k| k.alg == alg && now < k.created);
+        // Made long after now: the clock was set back, and the key was published long ago. Less is another node's clock, a little
+        // ahead of ours, and the key is new.
+        let set_back = || keys.iter().find(|k| k.alg == alg && now.plus_secs(CLOCKS_DIFFER) < k.created);
         keys.iter().filter(signs).max_by_key(|k| k.signs_from).or_else(set_back).cloned()
     }
 
@@ -317,6 +320,7 @@ mod tests {
         assert_eq!(kid(TokenAlg::Es256, 299), rsa.kid, "not before it was published for long enough");
         assert_eq!(kid(TokenAlg::Es256, 300), ec.kid);
         assert_eq!(kid(TokenAlg::Rs256, 300), rsa.kid);
+        assert_eq!(kid(TokenAlg::Es256, -1), rsa.kid, "another node's clock, a second behind the maker's");
         // A clock that was set back: the key was published long ago.
         assert_eq!(kid(TokenAlg::Es256, -3_600), ec.kid);
         assert_eq!(signer.signing_now(now.plus_secs(300)), [rsa.kid.as_str(), ec.kid.as_str()]);

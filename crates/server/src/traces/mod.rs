@@ -158,7 +158,10 @@ impl Traces {
     pub fn finish(&self, trace: &Trace, call: &Call<'_>) {
         let Some(on) = &self.on else { return };
         let gathered = std::mem::take(&mut *trace.gathered());
-        let (scheme, host) = call.base.split_once("://").unwrap_or_default();
+        let (scheme, authority) = call.base.split_once("://").unwrap_or_default();
+        // `[::1]` without a port ends in no number.
+        let with_port = authority.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
+        let (host, port) = with_port.map_or((authority, None), |(host, port)| (host, Some(port)));
         let mut attributes = vec![
             ("http.request.method", Value::Word(call.method)),
             ("http.route", Value::Word(call.route)),
@@ -169,6 +172,7 @@ impl Traces {
             ("countersign.request_id", Value::Text(call.request_id.to_owned())),
             ("countersign.correlation_id", Value::Text(call.correlation_id.to_owned())),
         ];
+        attributes.extend(port.map(|port| ("server.port", Value::Number(i64::from(port)))));
         let failed = call.status >= 500;
         if failed {
             attributes.push(("error.type", Value::Text(call.status.to_string())));
