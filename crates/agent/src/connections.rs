@@ -6,11 +6,10 @@ use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use hyper::server::conn::http1;
+use countersign_wire::{DRAIN, PAUSE, Patient, is_of_the_peer};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
@@ -20,16 +19,8 @@ use crate::guard::Via;
 use crate::listen::{Listener, Place};
 use crate::router;
 
-/// A head must have come in this time; also how long an idle connection is kept.
-const HEAD: Duration = Duration::from_secs(30);
-/// Requests in flight at the end get this long.
-const DRAIN: Duration = Duration::from_secs(8);
-/// Header block of a request.
-const MAX_HEAD: usize = 64 * 1024;
 /// Connections at once, over all listeners. Programs of one machine need few.
 const MAX_CONNECTIONS: usize = 512;
-/// Pause when no connection can be accepted.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// Accepts connections until `stop` comes, then lets requests in flight end.
 pub async fn serve(inner: Arc<Inner>, listeners: Vec<Listener>, stop: impl Future<Output = ()>) {
@@ -94,9 +85,7 @@ async fn accept(
         match accepted {
             Ok((via, stream)) => serve(via, stream),
             Err(error) => {
-                let of_the_peer =
-                    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset);
-                if !of_the_peer {
+                if !is_of_the_peer(&error) {
                     tracing::warn!(%error, "no connection can be accepted at the moment");
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -119,13 +108,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 async fn connection(inner: Arc<Inner>, via: Via, stream: Box<dyn Stream>, watcher: Watcher) {
     let service = service_fn(move |request| router::reply(Arc::clone(&inner), via, request));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .max_buf_size(MAX_HEAD)
-        // A client may end its side once the request is sent (RFC 9112 §9.6); its answer is still owed.
-        .half_close(true)
-        .serve_connection(TokioIo::new(stream), service);
+    let connection = countersign_wire::http_1().serve_connection(TokioIo::new(Patient::new(stream)), service);
     // What a peer did wrong, or that it went away, is its own affair.
     let _ = watcher.watch(connection).await;
 }

@@ -78,7 +78,8 @@ pub fn check(via: Via, uri: &Uri, headers: &HeaderMap) -> Result<(), Unfit> {
 }
 
 fn is_ours(host: &str, address: SocketAddr) -> bool {
-    let Some((name, port)) = host.rsplit_once(':') else { return false };
+    // Clients leave the default port out (RFC 9110 §4.2.1); the colons of `[::1]` begin no port.
+    let (name, port) = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).unwrap_or((host, "80"));
     port == address.port().to_string()
         && (name.eq_ignore_ascii_case("localhost")
             || name == "127.0.0.1"
@@ -103,6 +104,10 @@ mod tests {
         let tcp = Via::Tcp("127.0.0.1:4711".parse().unwrap());
         for host in ["127.0.0.1:4711", "localhost:4711", "LOCALHOST:4711", "[::1]:4711"] {
             assert_eq!(verdict(tcp, "/token", &[("host", host)]), Ok(()), "{host}");
+        }
+        let http = Via::Tcp("127.0.0.1:80".parse().unwrap());
+        for host in ["127.0.0.1", "localhost", "[::1]", "127.0.0.1:80"] {
+            assert_eq!(verdict(http, "/token", &[("host", host)]), Ok(()), "{host} at port 80");
         }
         for host in [
             "evil.example:4711",

@@ -143,7 +143,7 @@ async fn operate(inner: &Inner, route: Route<'_>) -> Answer {
             let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
             respond::answer(200, text, inner.metrics.render(crate::tokens::now()))
         }
-        Route::Ready => match inner.tokens.ready(&inner.metrics).await {
+        Route::Ready => match inner.tokens.ready(&inner.callers.scopes(), &inner.metrics).await {
             Ok(()) => respond::answer(200, respond::TEXT, "ok\n"),
             Err(why) => respond::answer(503, respond::TEXT, format!("{why}\n")),
         },

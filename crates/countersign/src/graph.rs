@@ -223,10 +223,9 @@ impl Graph {
             since.rfc3339()
         );
         url.query_pairs_mut().append_pair("$filter", &condition).append_pair("$top", "200");
-        let page = self.once(reqwest::Method::GET, url, None, None).await.ok()?.object;
         let mut used: Vec<(String, UnixTime)> = Vec::new();
         // Newest first.
-        for row in page.get("value").and_then(Value::as_array)? {
+        let read = self.each(url.as_str(), |row| {
             let worked = row.pointer("/status/errorCode").and_then(Value::as_i64) == Some(0);
             let key_id = text(row, "servicePrincipalCredentialKeyId");
             let time = text(row, "createdDateTime").and_then(UnixTime::parse);
@@ -235,7 +234,9 @@ impl Graph {
             {
                 used.push((key_id.to_owned(), time));
             }
-        }
+            Ok(())
+        });
+        read.await.ok()?;
         Some(used)
     }
 

@@ -212,7 +212,11 @@ async fn add_certificate(args: &AddArgs, path: &Path) -> Result<(), Failure> {
     match args.format {
         Format::Json => output::json(&added.json(clock::now())),
         Format::Human => {
-            eprintln!("added the certificate {sha1}; {} credentials are registered", entries.len());
+            let registered = match entries.len() {
+                1 => "it is the only credential".to_owned(),
+                n => format!("{n} credentials are registered"),
+            };
+            eprintln!("added the certificate {sha1}; {registered}");
             output::data(&format!("{}\n", added.key_id))
         }
     }
@@ -277,7 +281,7 @@ async fn is_unused(entry: &Entry, app_id: &str, args: &RemoveArgs, graph: &Graph
         Failure::new(Exit::Usage, message)
     };
     if let Some(sha1) = &entry.thumbprint
-        && args.graph.own_certificate(app_id)?.is_some_and(|own| encode_hex_upper(own.sha1()) == *sha1)
+        && args.graph.own_certificate(app_id).await?.is_some_and(|own| encode_hex_upper(own.sha1()) == *sha1)
     {
         return Err(refuse("is what this command itself proves the application with"));
     }

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::Graph;
 use crate::client_args::{AuthorityArgs, ClientArgs, Place, ReachArgs, azure, token_client};
+use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::input;
 
@@ -120,14 +121,17 @@ impl GraphArgs {
     }
 
     /// The certificate by which this application itself authorises the call, if it is one of its own.
-    pub fn own_certificate(&self, app_id: &str) -> Result<Option<Certificate>, Failure> {
-        Ok(match self.authorisation(&self.reach()?)? {
-            Some(Authorisation::Credential(Credential::Certificate(own), client_id))
-                if client_id.eq_ignore_ascii_case(app_id) =>
-            {
-                Some(own.certificate().clone())
-            }
-            _ => None,
+    pub async fn own_certificate(&self, app_id: &str) -> Result<Option<Certificate>, Failure> {
+        let by = self.authorisation(&self.reach()?)?;
+        let Some(Authorisation::Credential(credential, client_id)) = by else { return Ok(None) };
+        if !client_id.eq_ignore_ascii_case(app_id) {
+            return Ok(None);
+        }
+        Ok(match credential {
+            Credential::Certificate(own) => Some(own.certificate().clone()),
+            Credential::Rotating(own) => own.current(clock::now()).await.ok().map(|own| own.certificate().clone()),
+            // A vault's certificate is the vault's affair; the sign-in log still tells of its use.
+            Credential::KeyVault(_) | Credential::Secret(_) | Credential::FederatedTokenFile(_) => None,
         })
     }
 

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use hyper::server::conn::{http1, http2};
+use countersign_wire::{DRAIN, HEAD, MAX_HEAD, PAUSE, Patient, is_of_the_peer};
+use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -18,24 +19,15 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
-use super::patience::Patient;
 use super::router;
 use crate::app::App;
 
 /// A TLS handshake must be done in this time.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// A head must have come in this time; also how long an idle connection is kept (promised: 35 s at most).
-const HEAD: Duration = Duration::from_secs(30);
-/// Requests in flight at the end get this long.
-const DRAIN: Duration = Duration::from_secs(8);
-/// Header block of a request.
-const MAX_HEAD: usize = 64 * 1024;
 /// Connections at once. An idle TLS connection costs some 40 KiB.
 const MAX_CONNECTIONS: usize = 8_192;
 /// Descriptors kept for the store and other files.
 const SPARE_DESCRIPTORS: usize = 64;
-/// Pause when no connection can be accepted.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// Accepts connections until `stop` says so, then lets requests in flight end.
 pub async fn serve(
@@ -82,8 +74,7 @@ pub async fn serve(
 
 /// Waits after an error of accept: out of descriptors nothing else helps.
 async fn pause_after(app: &App, error: &io::Error) {
-    let of_the_peer = matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset);
-    if !of_the_peer {
+    if !is_of_the_peer(error) {
         app.metrics.connections_refused.count();
         tracing::warn!(%error, "no connection can be accepted at the moment");
         tokio::time::sleep(PAUSE).await;
@@ -121,13 +112,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request| router::reply(Arc::clone(&app), peer.ip(), request));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .max_buf_size(MAX_HEAD)
-        // A client may end its side once the request is sent (RFC 9112 §9.6); its answer is still owed.
-        .half_close(true)
-        .serve_connection(TokioIo::new(stream), service);
+    let connection = countersign_wire::http_1().serve_connection(TokioIo::new(stream), service);
     // What a peer did wrong, or that it went away, is its own affair.
     let _ = watcher.watch(connection).await;
 }

@@ -13,7 +13,6 @@ pub mod graph;
 pub mod guard;
 pub mod identity;
 pub mod ops;
-pub mod patience;
 mod portal;
 pub mod respond;
 pub mod router;

@@ -9,12 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use countersign_core::UnixTime;
+use countersign_server::signals::Signals;
+use countersign_wire::{PAUSE, Patient, is_of_the_peer};
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
@@ -29,8 +31,6 @@ const AGAIN_AFTER: Duration = Duration::from_secs(60);
 const CONNECTIONS: usize = 32;
 /// Time for the head of a request, also between two on one connection.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Bytes of a request's head.
-const MAX_HEAD: usize = 16 * 1024;
 
 /// What is known, and how fresh it is.
 #[derive(Default)]
@@ -57,12 +57,15 @@ pub async fn run(args: &Args, address: SocketAddr) -> Result<(), Failure> {
     {
         return Err(failure);
     }
+    // Before the address is told: whoever reads it may end this at once.
+    let mut end = Signals::listen();
     eprintln!("metrics at http://{address}/metrics");
     tokio::select! {
-        () = keep_fresh(args, &state) => Ok(()),
-        () = accept(&listener, &state) => Ok(()),
-        ended = signal() => ended.map_err(|e| Failure::new(Exit::Unreadable, format!("signals cannot be waited for: {e}"))),
+        () = keep_fresh(args, &state) => {}
+        () = accept(&listener, &state) => {}
+        () = end.end() => {}
     }
+    Ok(())
 }
 
 async fn keep_fresh(args: &Args, state: &Shared) {
@@ -89,7 +92,8 @@ async fn refresh(args: &Args, state: &Shared) -> Result<(), Failure> {
         Err(failure) => {
             // Once, not at every attempt.
             if !state.last_failed {
-                eprintln!("the figures could not be read, and stay as they are: {}", failure.message);
+                let then = if state.figures.is_some() { ", and stay as they are" } else { "" };
+                eprintln!("the figures could not be read{then}: {}", failure.message);
             }
             state.last_failed = true;
             state.failures += 1;
@@ -114,8 +118,9 @@ async fn accept(listener: &TcpListener, state: &Shared) {
                     drop(place);
                 });
             }
+            Err(error) if is_of_the_peer(&error) => {}
             // Out of file descriptors, for example: those that are open end by themselves.
-            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }
 }
@@ -126,11 +131,9 @@ async fn serve(stream: TcpStream, state: Shared) {
         async move { Ok::<_, Infallible>(answer) }
     });
     // A client that goes away in the middle is no event.
-    let _ = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
+    let _ = countersign_wire::http_1()
         .header_read_timeout(PATIENCE)
-        .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Patient::new(stream)), service)
         .await;
 }
 
@@ -185,20 +188,4 @@ fn metrics(state: &State) -> String {
         out.push_str(&prometheus::credentials(&figures.rows));
     }
     out
-}
-
-#[cfg(unix)]
-async fn signal() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-async fn signal() -> std::io::Result<()> {
-    tokio::signal::ctrl_c().await
 }

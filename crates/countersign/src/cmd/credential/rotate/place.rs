@@ -258,15 +258,19 @@ impl Place {
             let files = self.files()?;
             let found = files.iter().find_map(|(_, file)| file.certificates().find(|c| *c.sha1() == old).cloned());
             let Some(certificate) = found else { return Ok(gone) };
+            let mut found = Vec::new();
             for (path, file) in files {
                 let of_old = file.certificates().any(|c| *c == certificate)
                     || file.private_keys().any(|key| key.matches(&certificate));
                 let only = file.private_keys().all(|key| key.matches(&certificate))
                     && file.certificates().all(|c| *c == certificate || c.is_ca());
                 if of_old && only {
-                    gone.push(path);
+                    found.push((file.certificates().next().is_some(), path));
                 }
             }
+            // Keys first: by the certificate the next run finds what an interruption left.
+            found.sort();
+            gone.extend(found.into_iter().map(|(_, path)| path));
         } else {
             gone.push(self.previous());
         }

@@ -77,3 +77,29 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         self.judge(cx, shut)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_reads_nothing_is_given_up_and_who_reads_slowly_is_not() {
+        let (near, _unread) = tokio::io::duplex(16);
+        let mut patient = Patient::new(near);
+        let began = Instant::now();
+        let failed = patient.write_all(&[0; 64]).await.unwrap_err();
+        assert_eq!((failed.kind(), began.elapsed()), (io::ErrorKind::TimedOut, PATIENCE));
+        let (near, mut far) = tokio::io::duplex(16);
+        let reads = tokio::spawn(async move {
+            let mut some = [0; 8];
+            for _ in 0..8 {
+                tokio::time::sleep(PATIENCE - Duration::from_secs(1)).await;
+                tokio::io::AsyncReadExt::read_exact(&mut far, &mut some).await.unwrap();
+            }
+        });
+        Patient::new(near).write_all(&[0; 64]).await.unwrap();
+        reads.await.unwrap();
+    }
+}
